@@ -1,0 +1,178 @@
+/*
+ * store.h - the tuning database: devices, runs, trials, images, choices.
+ * store.c is the only file that speaks SQL or includes sqlite3.h; schema.sql's
+ * comments are the documentation of the tables.
+ *
+ * Life cycle: open, any calls, close (NULL is harmless). One handle belongs to
+ * one thread. Each put is its own transaction: what returned GDR_OK survives
+ * kill -9. Texts in rows passed to a callback live until it returns.
+ */
+#ifndef GDR_STORE_H
+#define GDR_STORE_H
+
+#include "gdr.h"
+
+typedef struct gdr_store gdr_store;
+
+typedef enum gdr_store_mode {
+    GDR_STORE_READ, /* never writes, works on read-only media */
+    GDR_STORE_WRITE /* creates the file and its folders, migrates */
+} gdr_store_mode;
+
+/* *out is set on failure too (unless memory ran out) so that errmsg works.
+ * GDR_ERR_NOT_FOUND, _FORMAT, _NEWER, _READONLY, _FULL, _BUSY, _IO, _UNSAFE
+ * (the file is writable by others, so its code cannot be trusted). */
+gdr_status gdr_store_open(const char *path, gdr_store_mode mode,
+                          gdr_store **out);
+void gdr_store_close(gdr_store *st);
+const char *gdr_store_errmsg(const gdr_store *st);
+
+/* Where the database is: explicit path if not NULL, else $GDR_DB, else the
+ * user's; readers (write = 0) fall back to the system's when the user's does
+ * not exist. GDR_ERR_NOT_FOUND with a message when HOME is missing. */
+gdr_status gdr_store_path(const char *path, int write, char *out, size_t n,
+                          char *msg, size_t msg_n);
+
+/* ---- rows ---- */
+
+typedef struct gdr_device_row {
+    const char *fingerprint; /* unique */
+    const char *kind, *arch, *isa, *name;
+} gdr_device_row;
+
+typedef struct gdr_run_row { /* provenance: who made the results, and how */
+    int64_t device;
+    const char *version;  /* of gdr-tune */
+    const char *compiler; /* "gcc 12.2.0", with its flags */
+    const char *protocol; /* how it was measured: "cold-state/1" */
+    const char *command;  /* the command line */
+    const char *host;     /* kernel, governor, memory, container limits */
+    const char *effort;
+    int64_t seed;
+} gdr_run_row;
+
+/* A variant's source, named by its SHA-256. */
+typedef struct gdr_variant_row {
+    const char *hash;      /* SHA-256 of the source, lower-case hex */
+    const char *statics;   /* canonical static text */
+    const char *kernel;    /* "cpu/recurrent" */
+    const char *config;    /* "rows=4 tile_v=32 width=16" */
+    const char *reduction; /* bitwise class */
+    int64_t abi;           /* the op's parameter ABI */
+} gdr_variant_row;
+
+/* One attempt at one variant. problem is static text for the correctness gate
+ * and full text for a timing. Unique per (device, problem, variant, stamp). */
+typedef struct gdr_trial_row {
+    int64_t run, device;
+    const char *problem;
+    const char *variant; /* hash */
+    const char *stamp;   /* freshness: source, compiler, flags, protocol */
+    const char *outcome; /* ok pruned compile launch wrong race timeout crash */
+    double error_o, error_s; /* worst error over its bound; < 0: not checked */
+    double time_ns;          /* median; 0: not timed */
+    double spread;           /* relative half-width of the median's CI */
+    int64_t rounds;
+    const double *samples; /* raw seconds-per-launch in ns, may be NULL */
+    int64_t n_samples;
+    const char *note; /* why it failed, with the command that repeats it */
+} gdr_trial_row;
+
+/* One step of a variant as built for a device: geometry terms and code. */
+typedef struct gdr_step_row {
+    const char *variant, *stamp;
+    int64_t n;           /* 0, 1, ... */
+    const char *entry;   /* symbol */
+    const char *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
+    const char *isa;     /* what the code needs, '+' between */
+    const void *code;
+    int64_t bytes;
+    const char *hash;    /* SHA-256 of code */
+} gdr_step_row;
+
+/* The decision for one problem on one device; the newest replaces. */
+typedef struct gdr_choice_row {
+    int64_t run, device;
+    const char *problem;
+    const char *stamp;    /* of the whole space it was chosen from */
+    const char *variant, *variant_stamp;   /* the winner (may be the default) */
+    const char *fallback, *fallback_stamp; /* the default variant */
+    double time_ns, spread;     /* winner */
+    double gain;                /* default time / winner time, >= 1 */
+    double gain_lo, gain_hi;    /* confidence interval of gain */
+    double noise;               /* A/A floor, relative */
+    double bytes;               /* compulsory traffic of the call */
+    double roofline_bytes_per_s; /* measured in the same run */
+} gdr_choice_row;
+
+/* A default of a static problem: for work (B*T*Hv) up to max_work. */
+typedef struct gdr_default_row {
+    int64_t device;
+    const char *statics;
+    int64_t max_work;
+    const char *variant, *variant_stamp;
+} gdr_default_row;
+
+gdr_status gdr_store_put_device(gdr_store *st, const gdr_device_row *row,
+                                int64_t *id); /* same fingerprint, same id */
+gdr_status gdr_store_begin_run(gdr_store *st, const gdr_run_row *row,
+                               int64_t *id);
+gdr_status gdr_store_end_run(gdr_store *st, int64_t run, const char *outcome);
+gdr_status gdr_store_put_variant(gdr_store *st, const gdr_variant_row *row);
+gdr_status gdr_store_put_trial(gdr_store *st, const gdr_trial_row *row);
+gdr_status gdr_store_put_pruned(gdr_store *st, int64_t run, const char *statics,
+                                const char *kernel, const char *reason,
+                                int64_t count);
+gdr_status gdr_store_put_step(gdr_store *st, const gdr_step_row *row);
+gdr_status gdr_store_put_choice(gdr_store *st, const gdr_choice_row *row);
+gdr_status gdr_store_put_default(gdr_store *st, const gdr_default_row *row);
+
+/* Deletes code that no choice, default or finalist names any more. */
+gdr_status gdr_store_sweep(gdr_store *st);
+
+/* ---- reading: a callback per row; it returns 0 to go on, else stops. ---- */
+
+/* GDR_ERR_NOT_FOUND when there is no such trial. The row's texts live until
+ * the next call on the handle. */
+gdr_status gdr_store_get_trial(gdr_store *st, int64_t device,
+                               const char *problem, const char *variant,
+                               const char *stamp, gdr_trial_row *row);
+gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
+                                const char *problem, gdr_choice_row *row);
+
+typedef int (*gdr_trial_fn)(void *ctx, const gdr_trial_row *trial,
+                            const gdr_variant_row *variant);
+gdr_status gdr_store_each_trial(gdr_store *st, int64_t device,
+                                const char *problem, gdr_trial_fn fn,
+                                void *ctx);
+
+/* Every choice with all a reader wants beside it. */
+typedef struct gdr_winner_row {
+    gdr_choice_row choice;
+    gdr_variant_row variant;
+    gdr_device_row device;
+    int64_t device_id;
+} gdr_winner_row;
+typedef int (*gdr_winner_fn)(void *ctx, const gdr_winner_row *row);
+gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx);
+
+typedef struct gdr_fallback_row { /* a default with its variant and device */
+    gdr_default_row dflt;
+    gdr_variant_row variant;
+    gdr_device_row device;
+    int64_t device_id;
+} gdr_fallback_row;
+typedef int (*gdr_fallback_fn)(void *ctx, const gdr_fallback_row *row);
+gdr_status gdr_store_each_default(gdr_store *st, gdr_fallback_fn fn, void *ctx);
+
+typedef int (*gdr_step_fn)(void *ctx, const gdr_step_row *row);
+gdr_status gdr_store_each_step(gdr_store *st, const char *variant,
+                               const char *stamp, gdr_step_fn fn, void *ctx);
+
+typedef int (*gdr_pruned_fn)(void *ctx, const char *kernel, const char *reason,
+                             int64_t count);
+gdr_status gdr_store_each_pruned(gdr_store *st, int64_t device,
+                                 const char *statics, gdr_pruned_fn fn,
+                                 void *ctx);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * geometry.h - launch terms: how grid, block, shared memory and workspace follow
+ * from a call's extents. They are data, stored as text, so that libgdr needs
+ * no Lua: a term is a product of integers, extents and ceil(extent/constant),
+ * or min(product, product).
+ *
+ *     b*hv*ceil(v/32)      min(b*hv*4, sms*8)      128
+ *
+ * Names: b t hk hv k v sms (sms = multiprocessors, or threads of a cpu).
+ */
+#ifndef GDR_GEOMETRY_H
+#define GDR_GEOMETRY_H
+
+#include "gdr.h"
+
+typedef struct gdr_factor {
+    uint8_t name;   /* index into the extents, or GDR_FACTOR_INT */
+    int32_t number; /* the integer, or the divisor of ceil (1: none) */
+} gdr_factor;
+
+enum { GDR_TERM_FACTORS = 8 };
+
+typedef struct gdr_term {
+    uint8_t n[2]; /* factors of each product; n[1] = 0: no min */
+    gdr_factor f[2][GDR_TERM_FACTORS];
+} gdr_term;
+
+typedef struct gdr_term_env {
+    gdr_extents x;
+    int64_t K, V, sms;
+} gdr_term_env;
+
+gdr_status gdr_term_parse(const char *text, gdr_term *out, char *msg, size_t n);
+
+/* -1 when the value overflows int64. */
+int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env);
+
+/* The terms of one step, and their values for one call. */
+typedef struct gdr_geometry {
+    gdr_term grid[3], block, smem, workspace;
+} gdr_geometry;
+
+typedef struct gdr_launch_dims {
+    int64_t grid[3], block, smem, workspace;
+} gdr_launch_dims;
+
+#endif

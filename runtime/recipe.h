@@ -1,0 +1,52 @@
+/*
+ * recipe.h - one plan made launchable: its steps with evaluated-on-call
+ * geometry and loaded kernels. libgdr makes recipes from database rows, the
+ * tuner from fresh images; both launch through gdr_recipe_launch.
+ */
+#ifndef GDR_RECIPE_H
+#define GDR_RECIPE_H
+
+#include "backend.h"
+
+enum { GDR_RECIPE_STEPS = 8 };
+
+/* Everything about a step that is not code; texts as stored. */
+typedef struct gdr_step_text {
+    const char *entry, *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
+} gdr_step_text;
+
+typedef struct gdr_recipe {
+    gdr_static s;
+    const gdr_backend *backend;
+    void *dev;
+    int32_t sms;
+    int n_steps;
+    struct {
+        gdr_geometry geometry;
+        void *kernel; /* NULL: not loaded */
+    } step[GDR_RECIPE_STEPS];
+    /* provenance, owned by whoever made the recipe */
+    const char *kernel, *config, *problem, *reduction;
+    double time_ns;
+} gdr_recipe;
+
+/* Parses the geometry and loads the code of the next step. */
+gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
+                               const void *code, size_t bytes, char *msg,
+                               size_t n);
+void gdr_recipe_unload(gdr_recipe *r);
+
+/* Packs args into the op's parameters, evaluates the geometry, launches every
+ * step in order. The arguments must have passed gdr_args_check. */
+gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
+                             void *stream, char *msg, size_t n);
+
+/* Bytes of workspace for these extents; -1 on overflow. */
+int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x);
+
+/* Fills the op's parameter struct (recurrent_abi.h). */
+struct gdr_recurrent_params;
+void gdr_args_pack(const gdr_args *args, const gdr_static *s,
+                   struct gdr_recurrent_params *p);
+
+#endif

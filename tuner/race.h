@@ -1,0 +1,58 @@
+/*
+ * race.h - which of n candidates is fastest: interleaved, paired against an
+ * anchor (the default), successive halving, then a final with a stated stop
+ * rule. Pure statistics: time comes from a callback, so that a scripted clock
+ * tests every branch.
+ */
+#ifndef GDR_RACE_H
+#define GDR_RACE_H
+
+#include "gdr.h"
+
+/* One sample of one candidate, ns per launch. A failure drops the candidate
+ * (its outcome is the callback's to record); GDR_ERR_BUSY stops the race (budget
+ * or interrupt) and the best so far stands. */
+typedef gdr_status (*gdr_sampler)(void *ctx, int candidate, double *ns);
+
+typedef struct gdr_race_options {
+    int screen_rounds;  /* rounds of everything, the first is discarded */
+    double screen_drop; /* drop above this multiple of the best */
+    int finalists;      /* halve until at most this many */
+    int final_rounds_min, final_rounds_max;
+    double ci_stop;     /* relative half-width at which a final ends */
+    double epsilon_min; /* smallest difference that counts (0.005) */
+    uint64_t seed;      /* order shuffles; same seed, same order */
+    /* called when the finals begin (1) and end (0): be quiet now */
+    void (*quiet)(void *ctx, int on);
+} gdr_race_options;
+
+typedef struct gdr_racer {
+    int alive;      /* reached the end of its stage without failing */
+    int stage;      /* 0 screened out, 1 halved out, 2 finalist */
+    int64_t rounds;
+    double time_ns; /* median */
+    double ratio;   /* median of time / anchor in the same round */
+    double ratio_lo, ratio_hi; /* confidence interval (95 %) */
+    double *samples;           /* raw, in order; n = rounds */
+} gdr_racer;
+
+typedef struct gdr_race {
+    int winner; /* anchor unless beaten beyond noise */
+    double noise; /* A/A floor: half-width of anchor against itself */
+    const char *stopped; /* "ci", "equivalent", "rounds", "budget", "single" */
+    int n;
+    gdr_racer *racer; /* [n] */
+} gdr_race;
+
+/* anchor: index of the default; incumbent: index of the stored winner of an
+ * earlier run or -1 (kept among equals). tie[i]: order among equals, smaller
+ * wins. */
+gdr_status gdr_race_run(const gdr_race_options *o, int n, int anchor,
+                        int incumbent, const int *tie, gdr_sampler sampler,
+                        void *ctx, gdr_race *out);
+void gdr_race_free(gdr_race *race);
+
+/* Rigour levels: "quick", "measure", "exhaustive". 0 if unknown. */
+int gdr_race_effort(const char *name, gdr_race_options *out);
+
+#endif

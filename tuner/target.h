@@ -1,0 +1,51 @@
+/*
+ * target.h - what the tuner needs of a device beyond loading and launching:
+ * compiling, memory, time. One table of functions per device; the rest of the
+ * tuner does not know which it holds. A device is one file here
+ * (target_cpu.c, ...), one in runtime/, one line in gdr_targets (target.c).
+ */
+#ifndef GDR_TARGET_H
+#define GDR_TARGET_H
+
+#include "../runtime/recipe.h"
+
+/* Compiled code: what is stored and shipped. */
+typedef struct gdr_image {
+    void *code; /* malloc'd */
+    size_t bytes;
+    char isa[256];
+} gdr_image;
+
+typedef struct gdr_target {
+    const char *kind;
+    const gdr_backend *backend;
+
+    /* Identity of the compiler and its flags: part of the fresh stamp.
+     * GDR_ERR_COMPILE when there is none, with the remedy in msg. */
+    gdr_status (*compiler)(char *text, size_t text_n, char *msg, size_t n);
+    /* Source to image; blocking, safe from several threads at once; ended
+     * after limit_s seconds. log gets the compiler's words. */
+    gdr_status (*compile)(const char *source, size_t bytes, double limit_s,
+                          gdr_image *out, char *log, size_t n);
+
+    /* Device memory. The cpu puts an inaccessible page after the end, and one
+     * before the start, of each allocation. */
+    gdr_status (*alloc)(void *dev, size_t bytes, void **p);
+    void (*free)(void *dev, void *p);
+    gdr_status (*write)(void *dev, void *dst, const void *host, size_t bytes);
+    gdr_status (*read)(void *dev, void *host, const void *src, size_t bytes);
+
+    /* Time of one launch in ns: `launches` launches that walk round the ring
+     * of argument sets from *at on (advanced), divided by their number. */
+    gdr_status (*time)(const gdr_recipe *r, const gdr_args *ring, int n_ring,
+                       int *at, int64_t launches, double *ns);
+    /* Bytes per second of an in-place read-modify-write (cpu) or a copy (card)
+     * of `bytes`, the yardstick of every result, by the same clock. The memory
+     * is the target's. */
+    gdr_status (*roofline)(void *dev, void *p, size_t bytes, double *ns);
+} gdr_target;
+
+extern const gdr_target *const gdr_targets[];
+const gdr_target *gdr_target_find(const char *kind);
+
+#endif
