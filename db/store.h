@@ -81,27 +81,27 @@ typedef struct gdr_trial_row {
 /* One step of a variant as built for a device: geometry terms and code. */
 typedef struct gdr_step_row {
     const char *variant, *stamp;
-    int64_t n;           /* 0, 1, ... */
-    const char *entry;   /* symbol */
+    int64_t n;         /* 0, 1, ... */
+    const char *entry; /* symbol */
     const char *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
-    const char *isa;     /* what the code needs, '+' between */
+    const char *isa; /* what the code needs, '+' between */
     const void *code;
     int64_t bytes;
-    const char *hash;    /* SHA-256 of code */
+    const char *hash; /* SHA-256 of code */
 } gdr_step_row;
 
 /* The decision for one problem on one device; the newest replaces. */
 typedef struct gdr_choice_row {
     int64_t run, device;
     const char *problem;
-    const char *stamp;    /* of the whole space it was chosen from */
+    const char *stamp; /* of the whole space it was chosen from */
     const char *variant, *variant_stamp;   /* the winner (may be the default) */
     const char *fallback, *fallback_stamp; /* the default variant */
-    double time_ns, spread;     /* winner */
-    double gain;                /* default time / winner time, >= 1 */
-    double gain_lo, gain_hi;    /* confidence interval of gain */
-    double noise;               /* A/A floor, relative */
-    double bytes;               /* compulsory traffic of the call */
+    double time_ns, spread;                /* winner */
+    double gain;                 /* default time / winner time, >= 1 */
+    double gain_lo, gain_hi;     /* confidence interval of gain */
+    double noise;                /* A/A floor, relative */
+    double bytes;                /* compulsory traffic of the call */
     double roofline_bytes_per_s; /* measured in the same run */
 } gdr_choice_row;
 

@@ -33,9 +33,10 @@ const char *gdr_generator_errmsg(const gdr_generator *g);
 
 /* A candidate: what is stored and dispatched. */
 typedef struct gdr_candidate {
-    const char *kernel;    /* "cpu/recurrent" */
-    const char *config;    /* canonical "name=int" pairs, sorted by name */
-    const char *reduction; /* bitwise class: kernel and the tunables that matter */
+    const char *kernel; /* "cpu/recurrent" */
+    const char *config; /* canonical "name=int" pairs, sorted by name */
+    const char
+        *reduction; /* bitwise class: kernel and the tunables that matter */
     int64_t default_max_work; /* default for B*T*Hv up to this; 0: not one */
     int n_steps;
     struct {

@@ -6,9 +6,9 @@
  *
  *     gdr_open      -> gdr          a tuned database, read once
  *     gdr_device_open -> gdr_device a CPU or a card
- *     gdr_select    -> gdr_set      all plans of one static problem (per layer kind)
- *     gdr_set_find  -> gdr_plan     the plan for one call's extents (every call)
- *     gdr_launch                    runs it
+ *     gdr_select    -> gdr_set      all plans of one static problem (per layer
+ * kind) gdr_set_find  -> gdr_plan     the plan for one call's extents (every
+ * call) gdr_launch                    runs it
  *
  * Close in the reverse order; closing NULL is harmless. Every function that
  * can fail returns a gdr_status; gdr_errmsg() then says what, where and what to
@@ -160,13 +160,13 @@ typedef struct gdr_tensor {
 
 /* Run-time flags of gdr_args.flags. */
 enum {
-    GDR_HEAD_MOD = 1 << 0,    /* head map hv % Hk (llama.cpp), not hv/(Hv/Hk) */
-    GDR_ALPHA = 1 << 1,       /* g holds the linear decay exp(g) */
-    GDR_NEG_EIGVAL = 1 << 2,  /* fused: beta = 2 sigmoid(b) */
-    GDR_INDEX64 = 1 << 3,     /* state_indices are int64, not int32 */
-    GDR_GATE_IO = 1 << 4,     /* g or a are in the io dtype, not float32 */
-    GDR_BETA_IO = 1 << 5,     /* beta or b are in the io dtype, not float32 */
-    GDR_UPDATE_STATE = 1 << 6,     /* snapshots: also write the slot at the end */
+    GDR_HEAD_MOD = 1 << 0,   /* head map hv % Hk (llama.cpp), not hv/(Hv/Hk) */
+    GDR_ALPHA = 1 << 1,      /* g holds the linear decay exp(g) */
+    GDR_NEG_EIGVAL = 1 << 2, /* fused: beta = 2 sigmoid(b) */
+    GDR_INDEX64 = 1 << 3,    /* state_indices are int64, not int32 */
+    GDR_GATE_IO = 1 << 4,    /* g or a are in the io dtype, not float32 */
+    GDR_BETA_IO = 1 << 5,    /* beta or b are in the io dtype, not float32 */
+    GDR_UPDATE_STATE = 1 << 6, /* snapshots: also write the slot at the end */
     GDR_SNAPSHOT_BY_SLOT = 1 << 7, /* snapshots are indexed by slot, not by b */
     GDR_SNAPSHOT_F32 = 1 << 8      /* snapshots are float32, not state dtype */
 };
@@ -198,11 +198,11 @@ typedef struct gdr_args {
      * hv * stride_head, strides in elements of the state dtype. */
     void *state;
     int64_t state_stride_slot, state_stride_ring, state_stride_head;
-    int64_t n_slots; /* N, slots in the pool */
-    int64_t ring;    /* R >= T, ring only */
-    const void *state_indices; /* [B]; indexed: [B][T]. NULL: slot b */
-    int64_t indices_stride_b;  /* indexed: elements between rows */
-    int64_t index_min;         /* smallest valid index: 0, or 1 for vLLM */
+    int64_t n_slots;              /* N, slots in the pool */
+    int64_t ring;                 /* R >= T, ring only */
+    const void *state_indices;    /* [B]; indexed: [B][T]. NULL: slot b */
+    int64_t indices_stride_b;     /* indexed: elements between rows */
+    int64_t index_min;            /* smallest valid index: 0, or 1 for vLLM */
     const int32_t *cache_seqlens; /* [B], ring only */
     const int32_t *accepted;      /* [B] in 1..T, indexed only; NULL: 1 */
 
@@ -220,10 +220,10 @@ typedef struct gdr_args {
  * pointers NULL. */
 GDR_API void gdr_args_init(gdr_args *args, const gdr_problem *p);
 
-/* Checks that the arguments fit the static problem: null or misaligned pointers,
- * extents that differ, R < T, strides under which two outputs overlap.
- * GDR_ERR_ARG names the argument. Reads no device memory. B = 0 or T = 0 is
- * fine: nothing to do. */
+/* Checks that the arguments fit the static problem: null or misaligned
+ * pointers, extents that differ, R < T, strides under which two outputs
+ * overlap. GDR_ERR_ARG names the argument. Reads no device memory. B = 0 or T =
+ * 0 is fine: nothing to do. */
 GDR_API gdr_status gdr_args_check(const gdr_static *s, const gdr_args *args,
                                   char *msg, size_t n);
 
@@ -247,10 +247,9 @@ typedef struct gdr_set gdr_set;
 /*
  * Opens a tuned database read-only. path NULL: $GDR_DB, else
  * $XDG_DATA_HOME/gdr/gdr.db (or ~/.local/share/gdr/gdr.db), else the
- * system's /usr/local/share/gdr/gdr.db, /usr/share/gdr/gdr.db. Everything needed
- * is read here: the file may vanish afterwards.
- * *out is set on failure too (unless memory ran out), so that gdr_errmsg works;
- * close it all the same.
+ * system's /usr/local/share/gdr/gdr.db, /usr/share/gdr/gdr.db. Everything
+ * needed is read here: the file may vanish afterwards. *out is set on failure
+ * too (unless memory ran out), so that gdr_errmsg works; close it all the same.
  */
 GDR_API gdr_status gdr_open(const char *path, gdr **out);
 GDR_API void gdr_close(gdr *g);

@@ -9,10 +9,10 @@
 #include "geometry.h"
 
 typedef struct gdr_device_info {
-    char kind[8];          /* "cpu", "cuda" */
-    char arch[32];         /* "x86-64", "aarch64", "sm_90" */
-    char isa[256];         /* sorted ISA names, '+' between: "avx+avx2+f16c+fma" */
-    char name[128];        /* for people: "AMD EPYC 9654" */
+    char kind[8];   /* "cpu", "cuda" */
+    char arch[32];  /* "x86-64", "aarch64", "sm_90" */
+    char isa[256];  /* sorted ISA names, '+' between: "avx+avx2+f16c+fma" */
+    char name[128]; /* for people: "AMD EPYC 9654" */
     char fingerprint[512]; /* canonical; equal means plans are exact */
     int32_t sms;           /* multiprocessors, or threads the pool will use */
     int32_t vector_bytes;  /* cpu: widest vector register; 16 on a card */
@@ -35,8 +35,7 @@ typedef struct gdr_backend {
     void (*unload)(void *dev, void *kernel);
     /* params: the op's parameter struct, by value; dims as evaluated. */
     gdr_status (*launch)(void *dev, void *kernel, const gdr_launch_dims *dims,
-                         const void *params, size_t params_bytes,
-                         void *stream);
+                         const void *params, size_t params_bytes, void *stream);
 } gdr_backend;
 
 /* Terminated by NULL; "auto" takes the first that opens. */

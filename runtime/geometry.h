@@ -1,8 +1,8 @@
 /*
- * geometry.h - launch terms: how grid, block, shared memory and workspace follow
- * from a call's extents. They are data, stored as text, so that libgdr needs
- * no Lua: a term is a product of integers, extents and ceil(extent/constant),
- * or min(product, product).
+ * geometry.h - launch terms: how grid, block, shared memory and workspace
+ * follow from a call's extents. They are data, stored as text, so that libgdr
+ * needs no Lua: a term is a product of integers, extents and
+ * ceil(extent/constant), or min(product, product).
  *
  *     b*hv*ceil(v/32)      min(b*hv*4, sms*8)      128
  *

@@ -4,8 +4,8 @@
  * where they were. The same text goes into the templates (//@ abi()), so it
  * includes nothing and uses only types that C and CUDA agree on.
  *
- * Strides are in elements of the tensor they belong to. Pointers to g, beta: the
- * fused gate passes a and b there.
+ * Strides are in elements of the tensor they belong to. Pointers to g, beta:
+ * the fused gate passes a and b there.
  */
 #define GDR_RECURRENT_ABI 1
 

@@ -32,8 +32,8 @@ void gdr_token_read(const gdr_static *s, const gdr_args *a, int64_t b,
 
 /* Where a call reads and writes states. Element offset, or -1: none/invalid. */
 typedef struct gdr_state_map {
-    int valid;        /* 0: invalid index, o is zeros, nothing is touched */
-    int64_t read;     /* element offset into state of this head's S */
+    int valid;    /* 0: invalid index, o is zeros, nothing is touched */
+    int64_t read; /* element offset into state of this head's S */
 } gdr_state_map;
 
 gdr_state_map gdr_state_source(const gdr_static *s, const gdr_args *a,

@@ -10,8 +10,8 @@
 #include "gdr.h"
 
 /* One sample of one candidate, ns per launch. A failure drops the candidate
- * (its outcome is the callback's to record); GDR_ERR_BUSY stops the race (budget
- * or interrupt) and the best so far stands. */
+ * (its outcome is the callback's to record); GDR_ERR_BUSY stops the race
+ * (budget or interrupt) and the best so far stands. */
 typedef gdr_status (*gdr_sampler)(void *ctx, int candidate, double *ns);
 
 typedef struct gdr_race_options {
@@ -27,18 +27,18 @@ typedef struct gdr_race_options {
 } gdr_race_options;
 
 typedef struct gdr_racer {
-    int alive;      /* reached the end of its stage without failing */
-    int stage;      /* 0 screened out, 1 halved out, 2 finalist */
+    int alive; /* reached the end of its stage without failing */
+    int stage; /* 0 screened out, 1 halved out, 2 finalist */
     int64_t rounds;
-    double time_ns; /* median */
-    double ratio;   /* median of time / anchor in the same round */
+    double time_ns;            /* median */
+    double ratio;              /* median of time / anchor in the same round */
     double ratio_lo, ratio_hi; /* confidence interval (95 %) */
     double *samples;           /* raw, in order; n = rounds */
 } gdr_racer;
 
 typedef struct gdr_race {
-    int winner; /* anchor unless beaten beyond noise */
-    double noise; /* A/A floor: half-width of anchor against itself */
+    int winner;          /* anchor unless beaten beyond noise */
+    double noise;        /* A/A floor: half-width of anchor against itself */
     const char *stopped; /* "ci", "equivalent", "rounds", "budget", "single" */
     int n;
     gdr_racer *racer; /* [n] */

@@ -1,6 +1,7 @@
 /*
- * report.h - everything gdr-tune shows a person or a program: the progress line,
- * the table of winners, JSON lines, explain. Reads the store, decides nothing.
+ * report.h - everything gdr-tune shows a person or a program: the progress
+ * line, the table of winners, JSON lines, explain. Reads the store, decides
+ * nothing.
  */
 #ifndef GDR_REPORT_H
 #define GDR_REPORT_H

@@ -1,8 +1,8 @@
 /*
- * verify.h - the correctness gate. A variant that passes agrees with the float64
- * oracle within the forward-error bound on ordinary and hostile inputs, writes
- * nothing it should not, repeats itself bitwise and does not depend on the
- * batch it is in.
+ * verify.h - the correctness gate. A variant that passes agrees with the
+ * float64 oracle within the forward-error bound on ordinary and hostile inputs,
+ * writes nothing it should not, repeats itself bitwise and does not depend on
+ * the batch it is in.
  */
 #ifndef GDR_VERIFY_H
 #define GDR_VERIFY_H
@@ -10,7 +10,7 @@
 #include "target.h"
 
 typedef struct gdr_verdict {
-    const char *outcome; /* "ok", "wrong", "launch": static text */
+    const char *outcome;     /* "ok", "wrong", "launch": static text */
     double error_o, error_s; /* worst error over its bound (<= 1 passes) */
     int64_t cases;
     char note[512]; /* what, where, by how much; and the case's name */
@@ -26,8 +26,8 @@ typedef struct gdr_verify_options {
     void *ctx;
 } gdr_verify_options;
 
-/* Runs the gate on a loaded recipe. Status is for trouble of the judge (memory);
- * the verdict speaks of the variant. */
+/* Runs the gate on a loaded recipe. Status is for trouble of the judge
+ * (memory); the verdict speaks of the variant. */
 gdr_status gdr_verify(const gdr_target *target, const gdr_recipe *recipe,
                       const gdr_verify_options *options, gdr_verdict *verdict);
 
