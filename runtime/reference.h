@@ -19,6 +19,7 @@ typedef struct gdr_token {
     double decay; /* exp(g) */
     double beta;
     double gate_error; /* extra error of the decay, in units of 2^-24 */
+    double beta_error; /* the same of beta; both 0 unless the gate is fused */
 } gdr_token;
 
 void gdr_token_step(const gdr_token *t, double *S, double *o, double *e,
@@ -38,6 +39,17 @@ typedef struct gdr_state_map {
 
 gdr_state_map gdr_state_source(const gdr_static *s, const gdr_args *a,
                                int64_t b, int64_t hv);
+
+/* Reads the state at an element offset into S [V][K], whatever its layout. */
+void gdr_state_load(const gdr_static *s, gdr_dtype d, const void *base,
+                    int64_t offset, double *S);
+
+/*
+ * Where the definition leaves room: the index that is read decides whether a
+ * sequence is valid; `indexed` skips a write whose own index is invalid and
+ * goes on (vLLM). A call without state_indices uses slot b under the same
+ * limits. With round_between_tokens a float32 snapshot holds the rounded state.
+ */
 
 /* The write after token t: pool 0 = state, 1 = snapshots; offset -1: none.
  * A snapshots call with GDR_UPDATE_STATE also writes the slot after the last
