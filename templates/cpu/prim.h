@@ -1,0 +1,254 @@
+/* Vectors of @(width) floats and the conversions between them and memory, in
+ * vector extensions that gcc 11 and clang 14 both know. Memory is aligned to its
+ * elements only. Narrowing rounds to nearest even, keeps NaN and overflows to
+ * infinity. A vector wider than the machine's is split by the compiler. */
+//@ local W = width
+//@ local function splat(x)
+//@     return "{" .. string.rep(x, W, ", ") .. "}"
+//@ end
+#pragma GCC diagnostic ignored "-Wpsabi" /* every function here is inlined */
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(@(4 * W))));
+typedef unsigned vu __attribute__((vector_size(@(4 * W))));
+typedef unsigned short vh __attribute__((vector_size(@(2 * W))));
+typedef float vf_mem
+    __attribute__((vector_size(@(4 * W)), aligned(4), may_alias));
+typedef unsigned short vh_mem
+    __attribute__((vector_size(@(2 * W)), aligned(2), may_alias));
+
+typedef float f32;
+typedef unsigned short bf16, f16; /* bits */
+
+INLINE unsigned bits_of(float x)
+{
+    union {
+        float f;
+        unsigned u;
+    } c = {x};
+    return c.u;
+}
+
+INLINE float float_of(unsigned u)
+{
+    union {
+        unsigned u;
+        float f;
+    } c = {u};
+    return c.f;
+}
+
+INLINE vu choose(vu mask, vu yes, vu no)
+{
+    return (mask & yes) | (~mask & no);
+}
+
+/* ---- f32 ---- */
+
+INLINE float get_f32(const f32 *p)
+{
+    return *p;
+}
+
+INLINE void put_f32(f32 *p, float x)
+{
+    *p = x;
+}
+
+INLINE vf load_f32(const f32 *p)
+{
+    return *(const vf_mem *)p;
+}
+
+INLINE void store_f32(f32 *p, vf x)
+{
+    *(vf_mem *)p = x;
+}
+
+INLINE vf round_f32(vf x)
+{
+    return x;
+}
+//@ local function used(dtype)
+//@     return io == dtype or state == dtype
+//@ end
+
+//@ if used("bf16") then
+/* ---- bf16: the upper half of a float ---- */
+
+INLINE float get_bf16(const bf16 *p)
+{
+    return float_of((unsigned)*p << 16);
+}
+
+INLINE void put_bf16(bf16 *p, float x)
+{
+    unsigned u = bits_of(x);
+    unsigned up = u + 0x7fff + (u >> 16 & 1);
+    *p = (unsigned short)((x == x ? up : u | 0x400000) >> 16);
+}
+
+INLINE vf load_bf16(const bf16 *p)
+{
+    return (vf)(__builtin_convertvector(*(const vh_mem *)p, vu) << 16);
+}
+
+INLINE vu narrow_bf16(vf x)
+{
+    vu u = (vu)x;
+    vu up = u + 0x7fff + (u >> 16 & 1);
+    return choose((vu)(x == x), up, u | 0x400000);
+}
+
+INLINE void store_bf16(bf16 *p, vf x)
+{
+    *(vh_mem *)p = __builtin_convertvector(narrow_bf16(x) >> 16, vh);
+}
+
+INLINE vf round_bf16(vf x)
+{
+    return (vf)(narrow_bf16(x) & 0xffff0000u);
+}
+//@ end
+
+//@ if used("f16") then
+/* ---- f16: by the machine where a builtin is known, else by exact integers ----
+ *
+ * Widening multiplies by 2^112, which turns a half's subnormals into normal
+ * floats. Narrowing lets a float addition of 0.5 round what becomes subnormal:
+ * the ulp of 0.5 is the smallest half. */
+
+INLINE float get_f16(const f16 *p)
+{
+    unsigned h = *p, em = (h & 0x7fff) << 13;
+    float x = float_of(em) * 0x1p112f;
+    unsigned u = em >= 0x7c00u << 13 ? em | 0x7f800000 : bits_of(x);
+    return float_of(u | (h & 0x8000) << 16);
+}
+
+INLINE void put_f16(f16 *p, float x)
+{
+    unsigned u = bits_of(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff, h;
+    if (a > 0x7f800000)
+        h = 0x7e00 | (a >> 13 & 0x3ff);
+    else if (a >= 0x47800000) /* 65536 */
+        h = 0x7c00;
+    else if (a < 0x38800000) /* 2^-14 */
+        h = bits_of(float_of(a) + 0.5f) - 0x3f000000;
+    else
+        h = (a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13;
+    *p = (unsigned short)(h | sign);
+}
+
+//@ if W == 16 then
+#if defined(__AVX512F__)
+#define F16_BY_MACHINE 1
+typedef short f16_bits __attribute__((vector_size(32)));
+INLINE vf widen_f16(vh h)
+{
+    return __builtin_ia32_vcvtph2ps512_mask((f16_bits)h, (vf){0},
+                                            (short)0xffff, 4);
+}
+INLINE vh shrink_f16(vf x)
+{
+    return (vh)__builtin_ia32_vcvtps2ph512_mask(x, 0, (f16_bits){0},
+                                                (short)0xffff);
+}
+#endif
+//@ elseif W == 8 then
+#if defined(__F16C__)
+#define F16_BY_MACHINE 1
+typedef short f16_bits __attribute__((vector_size(16)));
+INLINE vf widen_f16(vh h)
+{
+    return __builtin_ia32_vcvtph2ps256((f16_bits)h);
+}
+INLINE vh shrink_f16(vf x)
+{
+    return (vh)__builtin_ia32_vcvtps2ph256(x, 0);
+}
+#endif
+//@ end
+#if !defined(F16_BY_MACHINE) && defined(__aarch64__)
+#define F16_BY_MACHINE 1
+typedef __fp16 f16_bits __attribute__((vector_size(@(2 * W))));
+INLINE vf widen_f16(vh h)
+{
+    return __builtin_convertvector((f16_bits)h, vf);
+}
+INLINE vh shrink_f16(vf x)
+{
+    return (vh)__builtin_convertvector(x, f16_bits);
+}
+#endif
+#if !defined(F16_BY_MACHINE)
+INLINE vf widen_f16(vh half)
+{
+    vu h = __builtin_convertvector(half, vu), em = (h & 0x7fff) << 13;
+    vu x = (vu)((vf)em * 0x1p112f);
+    vu u = choose((vu)(em >= 0x7c00u << 13), em | 0x7f800000, x);
+    return (vf)(u | (h & 0x8000) << 16);
+}
+INLINE vh shrink_f16(vf x)
+{
+    vu u = (vu)x, sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    vu h = (a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13;
+    vu small = (vu)((vf)a + 0.5f) - 0x3f000000;
+    vu nan = (a >> 13 & 0x3ff) | 0x7e00;
+    vu inf = @("(vu)" .. splat("0x7c00"));
+    h = choose((vu)(a < 0x38800000), small, h);
+    h = choose((vu)(a >= 0x47800000), inf, h);
+    h = choose((vu)(a > 0x7f800000), nan, h);
+    return __builtin_convertvector(h | sign, vh);
+}
+#endif
+
+INLINE vf load_f16(const f16 *p)
+{
+    return widen_f16(*(const vh_mem *)p);
+}
+
+INLINE void store_f16(f16 *p, vf x)
+{
+    *(vh_mem *)p = shrink_f16(x);
+}
+
+INLINE vf round_f16(vf x)
+{
+    return widen_f16(shrink_f16(x));
+}
+//@ end
+
+/* One permutation of two vectors. clang has only the one spelling, gcc 11
+ * only the other. */
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int shuffle_index __attribute__((vector_size(@(4 * W))));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (shuffle_index){__VA_ARGS__})
+#endif
+//@ -- Lanes of one step of the sum across lanes. Each vector holds parts of
+//@ -- `size` lanes, each part one sum; a step adds the two halves of every part
+//@ -- of two vectors, so that the tree of a sum does not depend on how many sums
+//@ -- are made at once.
+//@ local function fold_lanes(size, half)
+//@     local lanes = {}
+//@     for vector = 0, 1 do
+//@         for part = 0, W - size, size do
+//@             for lane = 0, size // 2 - 1 do
+//@                 lanes[#lanes + 1] = vector * W + part + half + lane
+//@             end
+//@         end
+//@     end
+//@     return table.concat(lanes, ", ")
+//@ end
+
+//@ local size = W
+//@ while size > 1 do
+INLINE vf fold@(size)(vf a, vf b)
+{
+    return SHUFFLE(a, b, @(fold_lanes(size, 0)))
+           + SHUFFLE(a, b, @(fold_lanes(size, size // 2)));
+}
+//@     size = size // 2
+//@ end
