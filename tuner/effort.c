@@ -1,9 +1,7 @@
 /*
- * effort.c - how much work a race is worth: the three levels of --effort.
- *
- * Costs are for 32 candidates and samples of 1.5 ms; noise is 2 % a sample,
- * half of it shared. The figures in the comments come from the simulation in
- * tests/test_race.c, which prints them.
+ * effort.c - how much work a race is worth: the three levels of --effort. What
+ * each buys is printed by the simulation in tests/test_race.c and quoted in
+ * docs/measuring.md.
  */
 #include "race.h"
 #include <string.h>
@@ -14,20 +12,23 @@ typedef struct effort {
 } effort;
 
 /*
- * screen_rounds   one to warm up and three, so that one outlier (0.5 % of the
- *                 samples and more on a busy machine) cannot move a median;
- *                 exhaustive has five, so that two cannot
- * screen_drop     a variant twice as slow has never won; exhaustive doubts even
- *                 that. quick drops earlier, as three rounds tell 1.5x apart
- * halve_rounds    the last stage before the cut is by rank alone: with 8 rounds
- *                 a median is good to +-1.5 %, about what the final can mend
- * finalists       the winner is among the first 4 after halving in 97 of 100
- * final rounds    the interval of a median is +-1.25 * 1.96 * sqrt(2) * noise /
- *                 sqrt(rounds): 1 % takes 48 rounds at 2 % noise, 0.5 % 192;
- *                 the least is where the sign test's ranks get fine (64: 24 of
- *                 64), the most is what a problem may cost
- * ci_stop         half of what two runs may differ by (3 % at the 95th
- *                 percentile), and for measure half of the median's 1 %
+ * screen_rounds   one to warm up and three, whose median one outlier cannot
+ *                 move; exhaustive has five, so that two cannot
+ * screen_drop     half as fast after three rounds never won in a simulation;
+ *                 quick cuts at 1.5, wrong only where noise is above 10 %, and
+ *                 exhaustive doubts even 2
+ * halve_rounds    rounds of the last stage, after which rank alone decides: 8
+ *                 make 17 with those before, where a median of ratios is good
+ *                 to +-1.3 % at 1 % noise a sample; 16 to +-0.9 %, 4 to +-1.8 %
+ * finalists       what the final is for is telling apart what that could not;
+ *                 each costs a sample in every round of it
+ * final rounds    the half-width of a median's interval is 1.25 * 1.96 *
+ *                 sqrt(2) * noise / sqrt(rounds): at 1 % noise 0.7 % after 24,
+ *                 0.43 % after 64, 0.25 % after 192. Least: where ci_stop can
+ *                 be met at 0.5 to 1 % noise; most: what a problem may cost, as
+ *                 32 candidates at 1.5 ms a sample then take 0.8, 3 and 6 s
+ * ci_stop         two runs may differ by 1 % (median) and 3 % (95th
+ * percentile): half the former for measure, half that again for exhaustive
  * epsilon_min     a difference nobody would notice
  */
 static const effort efforts[] = {
