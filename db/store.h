@@ -1,11 +1,18 @@
 /*
  * store.h - the tuning database: devices, runs, trials, images, choices.
- * store.c is the only file that speaks SQL or includes sqlite3.h; schema.sql's
- * comments are the documentation of the tables.
+ * Only db/ speaks SQL or includes sqlite3.h; schema.sql's comments are the
+ * documentation of the tables.
  *
  * Life cycle: open, any calls, close (NULL is harmless). One handle belongs to
- * one thread. Each put is its own transaction: what returned GDR_OK survives
- * kill -9. Texts in rows passed to a callback live until it returns.
+ * one thread and, after a fork, to the parent. Each put is its own
+ * transaction: what returned GDR_OK survives kill -9. A reader sees one
+ * snapshot from open to close and holds writers up meanwhile: close it soon.
+ * Texts in rows passed to a callback live until it returns; the callback may
+ * use the handle.
+ *
+ * A put refuses a row that the schema forbids with GDR_ERR_ARG, and names the
+ * rule. A row comes after the rows that it names: device, run, variant, then
+ * trials and steps, then choices and defaults (of steps put before).
  */
 #ifndef GDR_STORE_H
 #define GDR_STORE_H
@@ -76,6 +83,7 @@ typedef struct gdr_trial_row {
     const double *samples; /* raw seconds-per-launch in ns, may be NULL */
     int64_t n_samples;
     const char *note; /* why it failed, with the command that repeats it */
+    int64_t stage;    /* 0 screened, 1 halved, 2 finalist: sweep keeps it */
 } gdr_trial_row;
 
 /* One step of a variant as built for a device: geometry terms and code. */
@@ -123,6 +131,7 @@ gdr_status gdr_store_put_trial(gdr_store *st, const gdr_trial_row *row);
 gdr_status gdr_store_put_pruned(gdr_store *st, int64_t run, const char *statics,
                                 const char *kernel, const char *reason,
                                 int64_t count);
+/* The variant comes first, the steps before a choice or default of them. */
 gdr_status gdr_store_put_step(gdr_store *st, const gdr_step_row *row);
 gdr_status gdr_store_put_choice(gdr_store *st, const gdr_choice_row *row);
 gdr_status gdr_store_put_default(gdr_store *st, const gdr_default_row *row);
