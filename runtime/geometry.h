@@ -13,8 +13,19 @@
 
 #include "gdr.h"
 
+typedef enum gdr_factor_name {
+    GDR_FACTOR_B,
+    GDR_FACTOR_T,
+    GDR_FACTOR_HK,
+    GDR_FACTOR_HV,
+    GDR_FACTOR_K,
+    GDR_FACTOR_V,
+    GDR_FACTOR_SMS,
+    GDR_FACTOR_INT
+} gdr_factor_name;
+
 typedef struct gdr_factor {
-    uint8_t name;   /* index into the extents, or GDR_FACTOR_INT */
+    uint8_t name;   /* a gdr_factor_name */
     int32_t number; /* the integer, or the divisor of ceil (1: none) */
 } gdr_factor;
 
@@ -30,9 +41,12 @@ typedef struct gdr_term_env {
     int64_t K, V, sms;
 } gdr_term_env;
 
+/* Blanks are allowed after min's comma alone; numbers are in 0..2^31-1. */
 gdr_status gdr_term_parse(const char *text, gdr_term *out, char *msg, size_t n);
 
-/* -1 when the value overflows int64. */
+/* -1 when the value overflows int64 (a product with a factor 0 is 0, and a min
+ * overflows when both products do), or when an extent in it is negative. The
+ * term has been parsed. */
 int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env);
 
 /* The terms of one step, and their values for one call. */
