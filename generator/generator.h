@@ -29,6 +29,15 @@ typedef struct gdr_generator_device {
  * ran out) so that errmsg works. GDR_ERR_TEMPLATE for a bad script or spec. */
 gdr_status gdr_generator_open(const char *folder, gdr_generator **out);
 void gdr_generator_close(gdr_generator *g);
+
+/* The same with all memory taken from a function with the contract of Lua's
+ * allocator: bytes = 0 frees, else realloc; shrinking must not fail. What
+ * outlives the generator (a space, a source) comes from it too, and the source
+ * is freed with free(). For tests: fail allocation n for all n. */
+typedef void *(*gdr_alloc_fn)(void *ctx, void *p, size_t old_bytes,
+                              size_t bytes);
+gdr_status gdr_generator_open_with(const char *folder, gdr_alloc_fn alloc,
+                                   void *ctx, gdr_generator **out);
 const char *gdr_generator_errmsg(const gdr_generator *g);
 
 /* A candidate: what is stored and dispatched. */

@@ -1,0 +1,48 @@
+-- common.lua: what every spec, template and shape list sees beside the
+-- statics of its problem. One entry adds a dtype, a head dim or a model's heads.
+
+-- Storage of the dtypes. ctype is an unsigned integer where C11 has no such
+-- float: the template converts.
+local dtypes = {
+  f32  = { bytes = 4, ctype = "float" },
+  bf16 = { bytes = 2, ctype = "unsigned short" },
+  f16  = { bytes = 2, ctype = "unsigned short" },
+}
+
+local function dtype(name)
+  local d = dtypes[name]
+  if not d then error("'" .. tostring(name) .. "' is no dtype", 3) end
+  return d
+end
+
+local common = {}
+
+common.dtypes = dtypes
+
+-- bytes(state), ctype(io): size and C type of one stored element.
+function common.bytes(name) return dtype(name).bytes end
+function common.ctype(name) return dtype(name).ctype end
+
+function common.ceil_div(a, b) return (a + b - 1) // b end
+function common.is_pow2(x) return x > 0 and x & (x - 1) == 0 end
+
+-- Strides of one head's state, in elements: vk is [V][K], kv is [K][V].
+function common.stride_k(layout, K, V) return layout == "vk" and 1 or V end
+function common.stride_v(layout, K, V) return layout == "vk" and K or 1 end
+
+-- The pairs io/state that exist.
+common.dtype_pairs = { "f32/f32", "bf16/f32", "bf16/bf16", "f16/f32",
+                       "f16/f16" }
+
+-- Head dims {K, V} that models serve, commonest first.
+common.head_dims = { { 128, 128 }, { 64, 64 }, { 96, 192 }, { 256, 512 } }
+
+-- Heads {Hk, Hv} of the Qwen3.5 family, each from TP1 to TP8.
+common.qwen_heads = {
+  { { 16, 16 }, { 8, 8 }, { 4, 4 }, { 2, 2 } },   -- 0.8B, 2B
+  { { 16, 32 }, { 8, 16 }, { 4, 8 }, { 2, 4 } },  -- 4B 9B 35B-A3B, Qwen3-Next
+  { { 16, 48 }, { 8, 24 }, { 4, 12 }, { 2, 6 } }, -- 27B
+  { { 16, 64 }, { 8, 32 }, { 4, 16 }, { 2, 8 } }, -- 122B, 397B
+}
+
+return common
