@@ -1,0 +1,263 @@
+/*
+ * report.c - what gdr-tune says while it works: messages, the progress line, a
+ * line or object for each finished problem. Results go to out, words to err.
+ */
+#include "json.h"
+#include "report_internal.h"
+#include "text.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+gdr_status gdr_report_open(const gdr_report_options *o, gdr_report **out)
+{
+    gdr_report *r = *out = calloc(1, sizeof *r);
+    if (!r)
+        return GDR_ERR_NO_MEMORY;
+    r->o = *o;
+    r->out_terminal = isatty(fileno(o->out));
+    r->err_terminal = isatty(fileno(o->err));
+    const char *no_colour = getenv("NO_COLOR"); /* no-color.org: not empty */
+    r->colour = r->out_terminal && !(no_colour && *no_colour);
+    r->drawn_s = -1;
+    return GDR_OK;
+}
+
+void gdr_report_close(gdr_report *r)
+{
+    if (!r)
+        return;
+    gdr_report_clear(r);
+    if (r->here)
+        r->backend->close(r->here);
+    free(r);
+}
+
+void gdr_report_attach(gdr_report *r, gdr_store *st)
+{
+    r->store = st;
+}
+
+/* ---- progress ---- */
+
+void gdr_report_clear(gdr_report *r)
+{
+    if (!r->line_shown)
+        return;
+    fputs("\r\x1b[K", r->o.err);
+    fflush(r->o.err);
+    r->line_shown = 0;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int terminal_columns(FILE *f)
+{
+    struct winsize w;
+    if (ioctl(fileno(f), TIOCGWINSZ, &w) || w.ws_col == 0)
+        return 80;
+    return w.ws_col;
+}
+
+/* The time left by the rate so far, when nobody knows better. */
+static double left_of(const gdr_progress *p)
+{
+    if (p->left_s >= 0 || p->done <= 0 || p->total < p->done)
+        return p->left_s >= 0 ? p->left_s : NAN;
+    return p->elapsed_s * (double)(p->total - p->done) / (double)p->done;
+}
+
+static void format_progress(const gdr_progress *p, char *out, size_t n)
+{
+    char best[32], left[32], failures[48] = "";
+    gdr_text_time(p->best_ns, best, sizeof best);
+    gdr_text_duration(left_of(p), left, sizeof left);
+    if (p->failures > 0)
+        snprintf(failures, sizeof failures, ", %lld failed",
+                 (long long)p->failures);
+    snprintf(out, n, "%lld/%lld%s, best %s, %s left, %s %s", (long long)p->done,
+             (long long)p->total, failures, best, left,
+             p->phase ? p->phase : "", p->problem ? p->problem : "");
+}
+
+void gdr_report_progress(gdr_report *r, const gdr_progress *p)
+{
+    double now = now_s();
+    if (!r->err_terminal || r->o.quiet ||
+        (r->line_shown && now - r->drawn_s < 0.1))
+        return;
+    char text[512];
+    format_progress(p, text, sizeof text);
+    char *clean = gdr_text_clean(text, 0);
+    if (!clean)
+        return;
+    gdr_text_cut(clean, terminal_columns(r->o.err) - 1);
+    fprintf(r->o.err, "\r%s\x1b[K", clean);
+    fflush(r->o.err);
+    free(clean);
+    r->line_shown = 1;
+    r->drawn_s = now;
+}
+
+/* ---- messages ---- */
+
+/* Keeps the line breaks that a message may have; a tab or an escape it may not
+ * have. */
+static void print_clean(char *text, FILE *f)
+{
+    for (char *line = text, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = 0;
+        char *clean = gdr_text_clean(line, 0);
+        fprintf(f, "%s\n", clean ? clean : "out of memory");
+        free(clean);
+    }
+    fflush(f);
+}
+
+void gdr_report_say(gdr_report *r, int level, const char *format, ...)
+{
+    if ((level == 1 && r->o.quiet) || (level == 2 && !r->o.verbose))
+        return;
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    gdr_report_clear(r);
+    if (n > 0 && text[n - 1] == '\n')
+        text[n - 1] = 0;
+    print_clean(text, r->o.err);
+    free(text);
+}
+
+/* ---- a winner ---- */
+
+gdr_figures gdr_figures_of(const gdr_choice_row *c)
+{
+    gdr_figures f = {NAN, NAN, 0};
+    if (c->time_ns > 0 && c->bytes > 0) {
+        f.gbps = c->bytes / c->time_ns; /* bytes per ns */
+        if (c->roofline_bytes_per_s > 0)
+            f.roofline = f.gbps * 1e9 / c->roofline_bytes_per_s;
+    }
+    f.is_default = strcmp(c->variant, c->fallback) == 0;
+    return f;
+}
+
+static const gdr_device_info *here(gdr_report *r)
+{
+    char msg[256];
+    if (!r->backend) {
+        r->backend = gdr_backend_find("cpu", 3);
+        if (!r->backend ||
+            r->backend->open("", NULL, &r->here, msg, sizeof msg) != GDR_OK)
+            r->here = NULL;
+    }
+    return r->here ? r->backend->info(r->here) : NULL;
+}
+
+const char *gdr_report_match(gdr_report *r, const gdr_device_row *d)
+{
+    const gdr_device_info *info = here(r);
+    if (!info || strcmp(info->kind, d->kind) != 0)
+        return NULL;
+    if (strcmp(info->fingerprint, d->fingerprint) == 0)
+        return gdr_match_name(GDR_MATCH_EXACT);
+    if (strcmp(info->arch, d->arch) == 0 &&
+        r->backend->loadable(r->here, d->isa))
+        return gdr_match_name(GDR_MATCH_SIBLING);
+    return NULL;
+}
+
+typedef struct lookup {
+    const char *hash;
+    char *config; /* malloc'd, or NULL */
+} lookup;
+
+static int take_config(void *ctx, const gdr_trial_row *trial,
+                       const gdr_variant_row *variant)
+{
+    lookup *l = ctx;
+    (void)trial;
+    if (strcmp(variant->hash, l->hash) != 0)
+        return 0;
+    l->config = strdup(variant->config);
+    return 1;
+}
+
+/* The default ran in the race, so that its trial has its config. */
+static char *default_config(gdr_report *r, const gdr_winner_row *row)
+{
+    lookup l = {row->choice.fallback, NULL};
+    if (gdr_figures_of(&row->choice).is_default)
+        return strdup(row->variant.config);
+    if (r->store)
+        gdr_store_each_trial(r->store, row->device_id, row->choice.problem,
+                             take_config, &l);
+    return l.config;
+}
+
+static void print_object(gdr_report *r, const gdr_winner_row *row)
+{
+    const gdr_choice_row *c = &row->choice;
+    gdr_figures f = gdr_figures_of(c);
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {
+        {"time_ns", c->time_ns},  {"spread", c->spread},   {"gain", c->gain},
+        {"gain_lo", c->gain_lo},  {"gain_hi", c->gain_hi}, {"gbps", f.gbps},
+        {"roofline", f.roofline}, {"noise", c->noise},     {"bytes", c->bytes}};
+    json_t *o = json_object();
+    char *fallback = default_config(r, row);
+    json_object_set_new(o, "problem", gdr_json_text(c->problem));
+    json_object_set_new(o, "device", gdr_json_text(row->device.fingerprint));
+    json_object_set_new(o, "kernel", gdr_json_text(row->variant.kernel));
+    json_object_set_new(o, "config", gdr_json_text(row->variant.config));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(o, numbers[i].key,
+                            gdr_json_number(numbers[i].value));
+    json_object_set_new(o, "default", gdr_json_text(fallback));
+    json_object_set_new(o, "match",
+                        gdr_json_text(gdr_report_match(r, &row->device)));
+    json_object_set_new(o, "run", json_integer(c->run));
+    free(fallback);
+    gdr_json_line(o, r->o.out);
+}
+
+static void print_line(gdr_report *r, const gdr_winner_row *row)
+{
+    gdr_figures f = gdr_figures_of(&row->choice);
+    char time[32], gbps[32], gain[48] = "the default", roofline[32];
+    gdr_text_time(row->choice.time_ns, time, sizeof time);
+    gdr_text_number(f.gbps, 1, " GB/s", gbps, sizeof gbps);
+    gdr_text_number(100 * f.roofline, 0, " % of roofline", roofline,
+                    sizeof roofline);
+    if (!f.is_default)
+        gdr_text_number(row->choice.gain, 2, "x the default", gain,
+                        sizeof gain);
+    gdr_report_say(r, 1, "%s: %s, %s, %s, %s, %s", row->choice.problem,
+                   row->variant.config, time, gbps, gain, roofline);
+}
+
+void gdr_report_winner(gdr_report *r, const gdr_winner_row *row)
+{
+    gdr_report_clear(r);
+    if (r->o.json)
+        print_object(r, row);
+    else
+        print_line(r, row);
+}

@@ -1,0 +1,31 @@
+/* report_internal.h - what the files of the report share. */
+#ifndef GDR_REPORT_INTERNAL_H
+#define GDR_REPORT_INTERNAL_H
+
+#include "../runtime/backend.h"
+#include "report.h"
+
+struct gdr_report {
+    gdr_report_options o;
+    int out_terminal, err_terminal, colour;
+    int line_shown;   /* a progress line stands on the terminal */
+    double drawn_s;   /* when; by the monotonic clock */
+    gdr_store *store; /* for the configs of defaults */
+    const gdr_backend *backend;
+    void *here; /* this machine's cpu, or NULL */
+};
+
+/* Takes the progress line away before anything else is printed. */
+void gdr_report_clear(gdr_report *r);
+
+/* Figures of a winner; NaN when they cannot be told. */
+typedef struct gdr_figures {
+    double gbps, roofline;
+    int is_default;
+} gdr_figures;
+gdr_figures gdr_figures_of(const gdr_choice_row *choice);
+
+/* "exact", "sibling", or NULL: what results of that device are worth here. */
+const char *gdr_report_match(gdr_report *r, const gdr_device_row *device);
+
+#endif

@@ -1,0 +1,107 @@
+/* show.c - the table of winners. */
+#include "columns.h"
+#include "report_internal.h"
+#include "text.h"
+#include "winners.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct table {
+    gdr_report *report;
+    const char *only;
+    gdr_columns *columns; /* NULL for JSON */
+    char *heading;        /* of the last group */
+    int64_t n;
+    gdr_status status;
+} table;
+
+/* The length of a problem's static half: what a group has in common. */
+static int statics_length(const char *problem)
+{
+    const char *slash = strstr(problem, " / ");
+    return (int)(slash ? slash - problem : (long)strlen(problem));
+}
+
+/* A new heading wherever the device or the static half changes. */
+static gdr_status add_heading(table *t, const gdr_winner_row *row)
+{
+    static const char *const names[] = {"extents", "config",   "time", "GB/s",
+                                        "gain",    "roofline", "match"};
+    char *text = NULL;
+    if (asprintf(&text, "%.*s on %s (%s)", statics_length(row->choice.problem),
+                 row->choice.problem, row->device.name, row->device.kind) < 0)
+        return GDR_ERR_NO_MEMORY;
+    if (t->heading && strcmp(t->heading, text) == 0) {
+        free(text);
+        return GDR_OK;
+    }
+    gdr_status status = GDR_OK;
+    if (t->heading)
+        status = gdr_columns_heading(t->columns, "");
+    if (status == GDR_OK)
+        status = gdr_columns_heading(t->columns, text);
+    if (status == GDR_OK)
+        status = gdr_columns_row(t->columns, names);
+    free(t->heading);
+    t->heading = text;
+    return status;
+}
+
+static gdr_status add_row(table *t, const gdr_winner_row *row)
+{
+    gdr_figures f = gdr_figures_of(&row->choice);
+    const char *extents =
+        row->choice.problem + statics_length(row->choice.problem);
+    char time[32], gbps[32], gain[32] = "default", roofline[32];
+    gdr_text_time(row->choice.time_ns, time, sizeof time);
+    gdr_text_number(f.gbps, 1, "", gbps, sizeof gbps);
+    gdr_text_number(100 * f.roofline, 0, " %", roofline, sizeof roofline);
+    if (!f.is_default)
+        gdr_text_number(row->choice.gain, 2, "x", gain, sizeof gain);
+    const char *match = gdr_report_match(t->report, &row->device);
+    const char *cells[] = {*extents ? extents + 3 : "",
+                           row->variant.config,
+                           time,
+                           gbps,
+                           gain,
+                           roofline,
+                           match ? match : "-"};
+    return gdr_columns_row(t->columns, cells);
+}
+
+static gdr_status print_table(gdr_report *r, const gdr_winners *w)
+{
+    table t = {.report = r};
+    gdr_status status = gdr_columns_open("llrrrrl", &t.columns);
+    for (int64_t i = 0; i < w->n && status == GDR_OK; i++) {
+        status = add_heading(&t, &w->winner[i].row);
+        if (status == GDR_OK)
+            status = add_row(&t, &w->winner[i].row);
+    }
+    if (status == GDR_OK)
+        gdr_columns_print(t.columns, 2, r->colour, r->o.out);
+    fflush(r->o.out);
+    gdr_columns_close(t.columns);
+    free(t.heading);
+    return status;
+}
+
+gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,
+                           int64_t *n)
+{
+    gdr_winners w;
+    gdr_status status = gdr_winners_load(st, only, &w);
+    gdr_store *attached = r->store;
+    gdr_report_attach(r, st);
+    gdr_report_clear(r);
+    if (status == GDR_OK && w.n == 0)
+        gdr_report_say(r, 1, "nothing is tuned yet: run gdr-tune");
+    else if (status == GDR_OK && !r->o.json)
+        status = print_table(r, &w);
+    for (int64_t i = 0; status == GDR_OK && r->o.json && i < w.n; i++)
+        gdr_report_winner(r, &w.winner[i].row);
+    gdr_report_attach(r, attached);
+    *n = w.n;
+    gdr_winners_free(&w);
+    return status;
+}
