@@ -1,6 +1,6 @@
 /*
- * files.h - where scripts and templates are read from: the table packed into the
- * program, and files. Nothing here knows Lua.
+ * files.h - where scripts and templates are read from: the table packed into
+ * the program, and files. Nothing here knows Lua.
  */
 #ifndef GDR_FILES_H
 #define GDR_FILES_H

@@ -8,9 +8,29 @@ local spec_of = require "spec"
 local M = {}
 
 local max_problems = 100000
+local max_depth = 4
 
-local function load_list(text, display)
-  local list = sandbox.run(text, display, { common = spec_of.common() })
+local function packed_name(name)
+  return "tuner/shapes/" .. name .. ".lua"
+end
+
+local load_list
+
+-- What a list may take over from a packed one: problems("qwen3.5").
+local function problems_for(depth)
+  return function(name)
+    local text, display = host.read(packed_name(tostring(name)))
+    if not text or depth == max_depth then
+      error("problems: no packed list '" .. tostring(name) .. "'" ..
+            (text and ", or they take one another" or ""), 2)
+    end
+    return load_list(text, display, depth + 1).problems
+  end
+end
+
+function load_list(text, display, depth)
+  local names = { common = spec_of.common(), problems = problems_for(depth) }
+  local list = sandbox.run(text, display, names)
   for _, key in ipairs(sandbox.sorted_keys(list) or { "?" }) do
     if key ~= "doc" and key ~= "problems" then
       error(display .. ": " .. sandbox.text(key) ..
@@ -44,10 +64,6 @@ local function problems_of(list, display)
   return out
 end
 
-local function packed_name(name)
-  return "tuner/shapes/" .. name .. ".lua"
-end
-
 local function list_names()
   return sandbox.sorted_keys(host.lists())
 end
@@ -65,7 +81,7 @@ end
 -- All or nothing: a list with one bad entry gives no problem at all.
 function M.problems(name)
   local text, display = source_of(name)
-  return problems_of(load_list(text, display), display)
+  return problems_of(load_list(text, display, 1), display)
 end
 
 -- name, doc, name, doc, ...
@@ -74,7 +90,7 @@ function M.lists()
   for _, name in ipairs(list_names()) do
     local text, display = host.read(packed_name(name))
     out[#out + 1] = name
-    out[#out + 1] = load_list(text, display).doc
+    out[#out + 1] = load_list(text, display, 1).doc
   end
   return out
 end

@@ -136,41 +136,44 @@ local function pack(total, candidates, pruned)
   return table.concat(out)
 end
 
--- statics: canonical text; device: a table of its fields.
+-- Adds one spec's variants to the result.
+local function add(result, spec, s, d)
+  local list, count = enumerate(spec, s, d)
+  if #list > 0 and #spec.defaults > 0 and not result.have_defaults then
+    mark_defaults(spec, list, s, d)
+    result.have_defaults = true
+  end
+  table.move(list, 1, #list, #result.candidates + 1, result.candidates)
+  for i, entry in ipairs(spec.where) do
+    if count[i] then
+      result.pruned[#result.pruned + 1] = { kernel = spec.kernel,
+        reason = entry[1], count = count[i] }
+    end
+  end
+  result.total = result.total + spec.total
+end
+
+-- statics: canonical text; device: a table of its fields. Of several kernels
+-- that serve a problem the first by name that has defaults gives them.
 function M.space(statics, device)
   local s = sandbox.view(spec_of.statics(statics), "the static problem")
   local d = sandbox.view(spec_of.device(device), "the device")
-  local common = spec_of.common()
-  local all, pruned, total, refused = {}, {}, 0, {}
-  local have_defaults = false
+  local common, refused = spec_of.common(), ""
+  local result = { candidates = {}, pruned = {}, total = 0 }
   for _, stem in ipairs(sandbox.sorted_keys(host.list(device.kind))) do
     local spec = spec_of.load(device.kind .. "/" .. stem, common)
     local why = refusal(spec, s, d)
     if why then
-      refused[#refused + 1] = spec.kernel .. ": " .. why
+      refused = refused .. "; " .. spec.kernel .. ": " .. why
     else
-      local list, count = enumerate(spec, s, d)
-      if #list > 0 and #spec.defaults > 0 and not have_defaults then
-        mark_defaults(spec, list, s, d)
-        have_defaults = true
-      end
-      table.move(list, 1, #list, #all + 1, all)
-      for i, entry in ipairs(spec.where) do
-        if count[i] then
-          pruned[#pruned + 1] = { kernel = spec.kernel, reason = entry[1],
-                                  count = count[i] }
-        end
-      end
-      total = total + spec.total
+      add(result, spec, s, d)
     end
   end
-  if total == 0 then
+  if result.total == 0 then
     host.fail("not_found", "no kernel in templates/" .. device.kind ..
-              " serves " .. statics ..
-              (#refused > 0 and " (" .. table.concat(refused, "; ") .. ")" or
-               ""))
+              " serves " .. statics .. refused)
   end
-  return pack(total, all, pruned)
+  return pack(result.total, result.candidates, result.pruned)
 end
 
 return M
