@@ -50,6 +50,17 @@ INLINE void *column_of(const struct packet *w, void *to, long long columns)
 //@ include "cpu/columns_kv.h"
 //@ end
 
+/* What token i adds to each column, d = beta (v - k'S), and its o. */
+INLINE void new_values(struct packet *w, int i, int c, const float *sum,
+                       float *d, int columns)
+{
+    const struct token *t = &w->token[i];
+    for (int j = 0; j < columns; j++) {
+        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
+        w->o[i][c + j] = t->decay * sum[columns + j] + d[j] * t->qk;
+    }
+}
+
 //@ local function advance(n, from)
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_@(n)_@(from)(const struct packet *w, int keep,
@@ -64,7 +75,11 @@ INLINE void advance_@(n)_@(from)(const struct packet *w, int keep,
     else
         update_@(n)_@(from)_mem(s, to, tile, t, d);
 //@     else
-//@         if snapshots_f32 then
+//@         if contract == "indexed" then
+    if (!to)
+        update_@(n)_@(from)_tile(s, tile, tile, t, d);
+    else
+//@         elseif snapshots_f32 then
     if (w->to_f32 && keep)
         update_@(n)_@(from)_f32_kept(s, to, tile, t, d);
     else if (w->to_f32)
@@ -90,20 +105,17 @@ static void step_@(n)(struct packet *w, int i, int c)
     const struct token *t = &w->token[i];
     const @(state) *from = w->from + (long long)c * @(column_stride);
     float *tile = w->tile + (w->whole ? c * @(K) : 0);
-    float sum[@(sums)] __attribute__((aligned(64))), d[@(columns)];
+    float sum[@(sums)] __attribute__((aligned(64)));
+    float d[@(columns)] __attribute__((aligned(64)));
     int first = w->begin + i == 0;
     int keep = w->update || w->begin + i + 1 < w->tokens;
-    @(state) nowhere[@(columns * K)];
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : nowhere;
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
 
     if (first)
         sums_@(n)_mem(from, t, sum);
     else
         sums_@(n)_tile(tile, t, sum);
-    for (int j = 0; j < @(columns); j++) {
-        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
-        w->o[i][c + j] = t->decay * sum[@(columns) + j] + d[j] * t->qk;
-    }
+    new_values(w, i, c, sum, d, @(columns));
     if (first)
         advance_@(n)_mem(w, keep, from, to, tile, t, d);
     else
@@ -126,7 +138,45 @@ static int block_@(n)(struct packet *w, int c)
 //@ if rows > 1 then step(rows) end
 //@ step(1)
 
-/* `count` elements with float32; the rest of the last vector is zeros. */
+//@ if layout == "kv" and V % W ~= 0 then
+static void write_tail(const struct packet *w, const float *tile, void *to)
+{
+//@     if snapshots_f32 then
+    if (w->to_f32)
+        write_tail_f32(tile, to);
+    else
+//@     end
+    write_tail_@(state)(tile, to);
+    (void)w;
+}
+
+static void tail_step(struct packet *w, int i, int c, float *tile)
+{
+    const struct token *t = &w->token[i];
+    float sum[@(2 * W)] __attribute__((aligned(64)));
+    float d[@(W)] __attribute__((aligned(64)));
+    sums_1_tile(tile, t, sum);
+    new_values(w, i, c, sum, d, @(W));
+    update_1_tile_tile(tile, tile, tile, t, d);
+    if (w->to[i])
+        write_tail(w, tile, column_of(w, w->to[i], c));
+}
+
+static void block_tail(struct packet *w, int c)
+{
+    float *tile = w->tile + (w->whole ? c * @(K) : 0);
+    if (w->begin == 0)
+        read_tail(w->from + c, tile);
+    for (int i = 0; i < w->count; i++)
+        tail_step(w, i, c, tile);
+//@     if contract == "snapshots" then
+    if (w->update && w->begin + w->count == w->tokens)
+        write_tail_@(state)(tile, w->from + c);
+//@     end
+}
+//@ end
+
+/* As float32; the rest of the last vector is zeros. */
 static void read_values(const @(io) *from, float *to, int count)
 {
     int i = 0;
@@ -224,7 +274,7 @@ static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,
 void gdr_kernel(const gdr_recurrent_params *p, long long begin, long long end)
 {
     long long tiles = @((V + tile_v - 1) // tile_v);
-    for (long long unit = begin; unit < end; unit++) {
+    for (long long unit = begin; unit < end && p->T > 0; unit++) {
         long long column = unit % tiles * @(tile_v), head = unit / tiles;
         long long left = @(V) - column;
         run_tile(p, head / p->Hv, head % p->Hv, column,

@@ -106,11 +106,11 @@ INLINE void save_@(n)(const float *tile, @(state) *to)
 //@     if contract == "snapshots" then save(n) end
 //@     for _, from in ipairs { "mem", "tile" } do
 //@         sums(n, from)
-//@         if contract == "final" then
+//@         update(n, from, "mem", false)
+//@         if contract == "final" or contract == "indexed" then
 //@             update(n, from, "tile", false)
-//@             update(n, from, "mem", false)
-//@         else
-//@             update(n, from, "mem", false)
+//@         end
+//@         if contract ~= "final" then
 //@             update(n, from, "mem", true)
 //@             if contract == "snapshots" and state ~= "f32" then
 //@                 update(n, from, "f32", false)
