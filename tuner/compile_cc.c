@@ -1,0 +1,461 @@
+/*
+ * compile_cc.c - runs the compiler as a process group of its own: source from
+ * a memory file on stdin, output to a memory file through /proc/self/fd, words
+ * to a pipe. Nothing has a name on disk, so nothing can be left behind; the
+ * compiler's own temporary object goes with its SIGTERM handler.
+ */
+#include "compile_cc.h"
+#include "channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { CC_WORDS = 16, ARGS = 40, OUTPUT_FD = 9 };
+
+/* Ten times the largest kernel seen with full debug information. */
+static const rlim_t longest_output = 64u << 20;
+
+/* A found compiler: its command line so far. */
+typedef struct compiler {
+    char path[PATH_MAX];  /* resolved argv[0] */
+    char words[PATH_MAX]; /* what $CC held, cut at blanks */
+    const char *argv[ARGS];
+    int argc;
+} compiler;
+
+/* What both gcc and clang take, and what makes results depend on the source
+ * alone: contraction only where the source says fma. */
+static const char *const common_flags[] = {
+    "-std=gnu11",      "-O3",     "-ffp-contract=fast",
+    "-fno-math-errno", "-shared", "-fPIC"};
+
+#if defined(__aarch64__)
+static const char native_flag[] = "-mcpu=native";
+#else
+static const char native_flag[] = "-march=native";
+#endif
+
+/* ---- finding it ---- */
+
+static int executable(const char *path)
+{
+    struct stat s;
+
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode) && access(path, X_OK) == 0;
+}
+
+/* Looks name up in $PATH as a shell does; no default when PATH is unset, so
+ * that what runs is what the user would run. */
+static int search_path(const char *name, char *out, size_t n)
+{
+    const char *at = getenv("PATH");
+
+    if (strchr(name, '/'))
+        return snprintf(out, n, "%s", name) < (int)n && executable(out);
+    while (at && *at) {
+        size_t dir = strcspn(at, ":");
+        int length =
+            snprintf(out, n, "%.*s/%s", (int)dir, dir ? at : ".", name);
+        if (length < (int)n && executable(out))
+            return 1;
+        at += dir + (at[dir] == ':');
+    }
+    return 0;
+}
+
+static int split_words(compiler *cc, const char *text)
+{
+    char *rest = NULL;
+
+    cc->argc = 0;
+    if (strlen(text) >= sizeof cc->words)
+        return 0;
+    memcpy(cc->words, text, strlen(text) + 1);
+    for (char *w = strtok_r(cc->words, " \t\n", &rest);
+         w && cc->argc < CC_WORDS; w = strtok_r(NULL, " \t\n", &rest))
+        cc->argv[cc->argc++] = w;
+    return cc->argc > 0;
+}
+
+static int try_compiler(compiler *cc, const char *command)
+{
+    return split_words(cc, command) &&
+           search_path(cc->argv[0], cc->path, sizeof cc->path);
+}
+
+static gdr_status find_compiler(compiler *cc, char *msg, size_t n)
+{
+    static const char *const names[] = {"cc", "gcc", "clang"};
+    const char *own = getenv("CC");
+    int has_own = own && own[strspn(own, " \t\n")];
+
+    memset(cc, 0, sizeof *cc);
+    if (has_own && try_compiler(cc, own))
+        return GDR_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (try_compiler(cc, names[i]))
+            return GDR_OK;
+    if (msg)
+        snprintf(msg, n,
+                 "no C compiler: tried %s%s%scc, gcc, clang in PATH=%s; "
+                 "install gcc (apt-get install gcc) or set CC",
+                 has_own ? "$CC (" : "", has_own ? own : "",
+                 has_own ? "), " : "", getenv("PATH") ? getenv("PATH") : "");
+    return GDR_ERR_COMPILE;
+}
+
+static void add(compiler *cc, const char *word)
+{
+    if (cc->argc < ARGS - 1)
+        cc->argv[cc->argc++] = word;
+}
+
+/* ---- running it ---- */
+
+/* One run of the compiler. */
+typedef struct job {
+    int input;  /* becomes stdin */
+    int output; /* becomes OUTPUT_FD */
+    double limit_s;
+    char *words; /* what it said on stdout and stderr, cut at n */
+    size_t n, said;
+    int timed_out;
+} job;
+
+static gdr_status spawn_group(const compiler *cc, const job *j, int words,
+                              pid_t *pid)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    int error;
+
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    sigemptyset(&none);
+    posix_spawn_file_actions_adddup2(&files, j->input, 0);
+    posix_spawn_file_actions_adddup2(&files, words, 1);
+    posix_spawn_file_actions_adddup2(&files, words, 2);
+    if (j->output >= 0)
+        posix_spawn_file_actions_adddup2(&files, j->output, OUTPUT_FD);
+    posix_spawnattr_setpgroup(&attr, 0);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+    error = posix_spawn(pid, cc->path, &files, &attr, (char *const *)cc->argv,
+                        environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return error ? GDR_ERR_COMPILE : GDR_OK;
+}
+
+/* Reads the words until the last writer is gone. 0 when the time is over. */
+static int listen_to(job *j, int fd, double until_s)
+{
+    char rest[4096];
+
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        double left_s = until_s - gdr_now();
+        int keep = j->said + 1 < j->n;
+        ssize_t n;
+
+        if (left_s <= 0)
+            return 0;
+        if (poll(&p, 1, (int)(left_s * 1e3) + 1) <= 0)
+            continue;
+        n = keep ? read(fd, j->words + j->said, j->n - 1 - j->said)
+                 : read(fd, rest, sizeof rest);
+        if (n == 0)
+            return 1;
+        if (n > 0 && keep)
+            j->said += (size_t)n;
+    }
+}
+
+/* SIGTERM first: gcc removes its temporary files on it. */
+static void end_group(pid_t pid)
+{
+    int status;
+
+    kill(-pid, SIGTERM);
+    for (int i = 0; i < 20; i++) {
+        if (waitpid(pid, &status, WNOHANG) == pid) {
+            kill(-pid, SIGKILL);
+            return;
+        }
+        usleep(10000);
+    }
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Waits for one that has closed its output, but not past until_s. */
+static int reap(pid_t pid, double until_s, int *status)
+{
+    pid_t got;
+
+    while ((got = waitpid(pid, status, WNOHANG)) == 0 ||
+           (got < 0 && errno == EINTR)) {
+        if (gdr_now() > until_s)
+            return 0;
+        usleep(200);
+    }
+    return got == pid;
+}
+
+static void bound_output(pid_t pid)
+{
+    struct rlimit limit = {longest_output, longest_output};
+    struct rlimit core = {0, 0};
+
+    prlimit(pid, RLIMIT_FSIZE, &limit, NULL);
+    prlimit(pid, RLIMIT_CORE, &core, NULL);
+}
+
+/* Exit status of the compiler; -1 when it did not end by itself. */
+static int run_compiler(compiler *cc, job *j)
+{
+    double until_s = gdr_now() + j->limit_s;
+    int pipes[2] = {-1, -1}, status = -1, result = -1;
+    pid_t pid = 0;
+
+    j->said = 0;
+    cc->argv[cc->argc] = NULL;
+    if (pipe2(pipes, O_CLOEXEC))
+        return -1;
+    if (spawn_group(cc, j, pipes[1], &pid) != GDR_OK)
+        goto done;
+    bound_output(pid);
+    close(pipes[1]);
+    pipes[1] = -1;
+    if (listen_to(j, pipes[0], until_s) && reap(pid, until_s, &status)) {
+        result = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    } else {
+        j->timed_out = 1;
+        end_group(pid);
+    }
+done:
+    if (j->n)
+        j->words[j->said] = 0;
+    for (int i = 0; i < 2; i++)
+        if (pipes[i] >= 0)
+            close(pipes[i]);
+    return result;
+}
+
+/* A memory file with these bytes, read from its start. -1: none. Above
+ * OUTPUT_FD, which dup2 in the child would otherwise close. */
+static int memory_file(const void *data, size_t bytes)
+{
+    int low = memfd_create("gdr-source", MFD_CLOEXEC);
+    int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, OUTPUT_FD + 1);
+    const char *at = data;
+
+    if (low >= 0)
+        close(low);
+    while (fd >= 0 && bytes) {
+        ssize_t n = write(fd, at, bytes);
+        if (n <= 0) {
+            close(fd);
+            return -1;
+        }
+        at += n;
+        bytes -= (size_t)n;
+    }
+    if (fd >= 0)
+        lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+/* ---- one compilation ---- */
+
+static void add_flags(compiler *cc, int native)
+{
+    for (size_t i = 0; i < sizeof common_flags / sizeof *common_flags; i++)
+        add(cc, common_flags[i]);
+    if (native)
+        add(cc, native_flag);
+}
+
+/* Did it refuse because it does not know this processor? */
+static int refused_native(const char *words)
+{
+    return strstr(words, "march=") || strstr(words, "mcpu=") ||
+           strstr(words, "target CPU") || strstr(words, "bad value");
+}
+
+static void *slurp(int fd, size_t *bytes)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    char *data;
+
+    *bytes = 0;
+    if (size <= 0 || !(data = malloc((size_t)size + 1)))
+        return NULL;
+    while (*bytes < (size_t)size) {
+        ssize_t n =
+            pread(fd, data + *bytes, (size_t)size - *bytes, (off_t)*bytes);
+        if (n <= 0) {
+            free(data);
+            return NULL;
+        }
+        *bytes += (size_t)n;
+    }
+    data[size] = 0;
+    return data;
+}
+
+/* The macros that the same flags predefine: they tell the instruction set. */
+static char *read_macros(const compiler *base, int native, double limit_s)
+{
+    enum { ROOM = 256 << 10 };
+    compiler cc = *base;
+    char *text = malloc(ROOM);
+    job j = {.output = -1, .limit_s = limit_s, .words = text, .n = ROOM};
+    int bad;
+
+    if (!text)
+        return NULL;
+    add_flags(&cc, native);
+    add(&cc, "-dM");
+    add(&cc, "-E");
+    add(&cc, "-x");
+    add(&cc, "c");
+    add(&cc, "-");
+    j.input = memory_file("", 0);
+    bad = j.input < 0 || run_compiler(&cc, &j) != 0;
+    if (j.input >= 0)
+        close(j.input);
+    if (bad) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int compile_once(const compiler *base, int native, job *j)
+{
+    compiler cc = *base;
+    char output[32];
+
+    snprintf(output, sizeof output, "/proc/self/fd/%d", OUTPUT_FD);
+    add_flags(&cc, native);
+    add(&cc, "-x");
+    add(&cc, "c");
+    add(&cc, "-");
+    add(&cc, "-o");
+    add(&cc, output);
+    add(&cc, "-lm");
+    lseek(j->input, 0, SEEK_SET);
+    if (ftruncate(j->output, 0))
+        return -1;
+    return run_compiler(&cc, j);
+}
+
+static void explain_failure(const compiler *cc, const job *j, int code)
+{
+    size_t at = j->said;
+
+    if (at >= j->n)
+        return;
+    if (j->timed_out)
+        snprintf(j->words + at, j->n - at, "%s: no result after %g s, killed",
+                 cc->path, j->limit_s);
+    else if (!at && code < 0)
+        snprintf(j->words, j->n, "%s: did not start, or was killed", cc->path);
+    else if (!at)
+        snprintf(j->words, j->n, "%s: exit status %d", cc->path, code);
+}
+
+gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
+                          double limit_s, void **code, size_t *bytes,
+                          char **macros, char *log, size_t n)
+{
+    char own_log[2048];
+    job j = {.limit_s = limit_s,
+             .input = -1,
+             .output = -1,
+             .words = n > 1 ? log : own_log,
+             .n = n > 1 ? n : sizeof own_log};
+    gdr_status st = GDR_ERR_NO_MEMORY;
+    compiler cc;
+    int native = 1, result;
+
+    *code = NULL;
+    *bytes = 0;
+    if (macros)
+        *macros = NULL;
+    if ((st = find_compiler(&cc, log, n)) != GDR_OK)
+        return st;
+    st = GDR_ERR_NO_MEMORY;
+    j.input = memory_file(source, source_bytes);
+    j.output = memory_file("", 0);
+    if (j.input < 0 || j.output < 0)
+        goto done;
+    result = compile_once(&cc, native, &j);
+    if (result > 0 && refused_native(j.words))
+        result = compile_once(&cc, native = 0, &j);
+    if (result == 0)
+        *code = slurp(j.output, bytes);
+    else
+        explain_failure(&cc, &j, result);
+    st = result ? GDR_ERR_COMPILE : *code ? GDR_OK : GDR_ERR_NO_MEMORY;
+    if (st == GDR_OK && macros &&
+        !(*macros = read_macros(&cc, native, limit_s)))
+        st = GDR_ERR_COMPILE;
+done:
+    if (j.input >= 0)
+        close(j.input);
+    if (j.output >= 0)
+        close(j.output);
+    if (st != GDR_OK) {
+        free(*code);
+        *code = NULL;
+    }
+    return st;
+}
+
+gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n)
+{
+    char words[1024];
+    compiler cc;
+    gdr_status st = find_compiler(&cc, msg, n);
+    job j = {.output = -1, .limit_s = 20, .words = words, .n = sizeof words};
+    compiler flags = {.argc = 0};
+    size_t at;
+
+    if (st != GDR_OK)
+        return st;
+    add(&cc, "--version");
+    j.input = memory_file("", 0);
+    if (j.input < 0)
+        return GDR_ERR_NO_MEMORY;
+    if (run_compiler(&cc, &j) != 0) {
+        if (msg)
+            snprintf(msg, n, "%s --version failed: %s", cc.path, words);
+        st = GDR_ERR_COMPILE;
+    }
+    close(j.input);
+    add_flags(&flags, 1);
+    at = (size_t)snprintf(text, text_n, "%.*s", (int)strcspn(words, "\n"),
+                          words);
+    for (int i = 0; i < flags.argc && at < text_n; i++)
+        at += (size_t)snprintf(text + at, text_n - at, " %s", flags.argv[i]);
+    return st;
+}

@@ -1,0 +1,23 @@
+/*
+ * compile_cc.h - C source to shared object by the system's compiler. $CC (which
+ * may hold arguments), else cc, gcc, clang from $PATH. Keeps nothing: each call
+ * looks the compiler up anew and leaves no file behind, even when killed.
+ * Safe from several threads.
+ */
+#ifndef GDR_COMPILE_CC_H
+#define GDR_COMPILE_CC_H
+
+#include "gdr.h"
+
+/* First line of `--version`, then the flags. GDR_ERR_COMPILE names what was
+ * tried, and the remedy. */
+gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n);
+
+/* *code is malloc'd, of *bytes bytes. macros (may be NULL) gets the malloc'd
+ * text of all macros that the flags predefine (-dM). log gets what the compiler
+ * said, cut at n. GDR_ERR_COMPILE: refused, missing, too slow or too large. */
+gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
+                          double limit_s, void **code, size_t *bytes,
+                          char **macros, char *log, size_t n);
+
+#endif

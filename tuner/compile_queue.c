@@ -1,0 +1,211 @@
+/* compile_queue.c - two lists, waiting and finished, under one lock. */
+#include "compile_queue.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+typedef struct job_list {
+    gdr_compile_job *first, *last;
+    int n;
+} job_list;
+
+struct gdr_compile_queue {
+    const gdr_target *target;
+    double limit_s;
+    pthread_mutex_t lock;
+    pthread_cond_t work;  /* something waits, or the end */
+    pthread_cond_t quiet; /* nothing runs any more */
+    job_list waiting, finished;
+    int running, paused, closing;
+    int fd; /* eventfd: one count per finished job */
+    int threads;
+    pthread_t thread[];
+};
+
+static void append(job_list *l, gdr_compile_job *job)
+{
+    job->next_job = NULL;
+    if (l->last)
+        l->last->next_job = job;
+    else
+        l->first = job;
+    l->last = job;
+    l->n++;
+}
+
+static gdr_compile_job *take_first(job_list *l)
+{
+    gdr_compile_job *job = l->first;
+
+    if (!job)
+        return NULL;
+    l->first = job->next_job;
+    if (!l->first)
+        l->last = NULL;
+    l->n--;
+    return job;
+}
+
+static void compile(gdr_compile_queue *q, gdr_compile_job *job)
+{
+    job->log[0] = 0;
+    job->status = q->target->compile(job->source, job->bytes, q->limit_s,
+                                     &job->image, job->log, sizeof job->log);
+}
+
+/* The next job to run, or NULL when the queue closes. Holds the lock. */
+static gdr_compile_job *wait_for_job(gdr_compile_queue *q)
+{
+    while (!q->closing && (q->paused || !q->waiting.first))
+        pthread_cond_wait(&q->work, &q->lock);
+    return q->closing ? NULL : take_first(&q->waiting);
+}
+
+static void *serve(void *arg)
+{
+    gdr_compile_queue *q = arg;
+    const uint64_t one = 1;
+    gdr_compile_job *job;
+
+    /* On Linux the priority is the thread's own, and the compiler inherits
+     * it: gates and timings come first. Best effort. */
+    setpriority(PRIO_PROCESS, 0, 19);
+    pthread_mutex_lock(&q->lock);
+    while ((job = wait_for_job(q))) {
+        q->running++;
+        pthread_mutex_unlock(&q->lock);
+        compile(q, job);
+        pthread_mutex_lock(&q->lock);
+        append(&q->finished, job);
+        if (--q->running == 0)
+            pthread_cond_broadcast(&q->quiet);
+        (void)!write(q->fd, &one, sizeof one);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return NULL;
+}
+
+/* Signals are the main thread's: the workers of the queue block them all. */
+static int start_threads(gdr_compile_queue *q, int threads)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    while (q->threads < threads &&
+           pthread_create(&q->thread[q->threads], NULL, serve, q) == 0)
+        q->threads++;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return q->threads > 0;
+}
+
+gdr_status gdr_compile_queue_open(const gdr_target *target, int threads,
+                                  double limit_s, gdr_compile_queue **out)
+{
+    gdr_compile_queue *q =
+        calloc(1, sizeof *q + sizeof *q->thread * (size_t)threads);
+
+    *out = NULL;
+    if (!q)
+        return GDR_ERR_NO_MEMORY;
+    q->target = target;
+    q->limit_s = limit_s;
+    q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->work, NULL);
+    pthread_cond_init(&q->quiet, NULL);
+    if (q->fd < 0 || !start_threads(q, threads)) {
+        gdr_compile_queue_close(q);
+        return GDR_ERR_NO_MEMORY;
+    }
+    *out = q;
+    return GDR_OK;
+}
+
+static void free_images(job_list *l)
+{
+    for (gdr_compile_job *job; (job = take_first(l));) {
+        free(job->image.code);
+        job->image.code = NULL;
+    }
+}
+
+void gdr_compile_queue_close(gdr_compile_queue *q)
+{
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->closing = 1;
+    pthread_cond_broadcast(&q->work);
+    pthread_mutex_unlock(&q->lock);
+    for (int i = 0; i < q->threads; i++)
+        pthread_join(q->thread[i], NULL);
+    free_images(&q->finished);
+    if (q->fd >= 0)
+        close(q->fd);
+    pthread_cond_destroy(&q->quiet);
+    pthread_cond_destroy(&q->work);
+    pthread_mutex_destroy(&q->lock);
+    free(q);
+}
+
+void gdr_compile_queue_put(gdr_compile_queue *q, gdr_compile_job *job)
+{
+    memset(&job->image, 0, sizeof job->image);
+    pthread_mutex_lock(&q->lock);
+    append(&q->waiting, job);
+    pthread_cond_signal(&q->work);
+    pthread_mutex_unlock(&q->lock);
+}
+
+gdr_compile_job *gdr_compile_queue_next(gdr_compile_queue *q)
+{
+    gdr_compile_job *job;
+    uint64_t count;
+
+    pthread_mutex_lock(&q->lock);
+    job = take_first(&q->finished);
+    if (job)
+        (void)!read(q->fd, &count, sizeof count);
+    pthread_mutex_unlock(&q->lock);
+    return job;
+}
+
+int gdr_compile_queue_fd(const gdr_compile_queue *q)
+{
+    return q->fd;
+}
+
+void gdr_compile_queue_pause(gdr_compile_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->paused = 1;
+    while (q->running)
+        pthread_cond_wait(&q->quiet, &q->lock);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void gdr_compile_queue_resume(gdr_compile_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->paused = 0;
+    pthread_cond_broadcast(&q->work);
+    pthread_mutex_unlock(&q->lock);
+}
+
+int gdr_compile_queue_drop(gdr_compile_queue *q)
+{
+    int left;
+
+    pthread_mutex_lock(&q->lock);
+    while (take_first(&q->waiting))
+        ;
+    left = q->running + q->finished.n;
+    pthread_mutex_unlock(&q->lock);
+    return left;
+}
