@@ -29,7 +29,9 @@ typedef struct gdr_backend {
     const gdr_device_info *(*info)(const void *dev);
     /* May code that needs this ISA text (image.isa) run here? */
     int (*loadable)(const void *dev, const char *isa);
-    /* Makes `entry` of an image launchable. The bytes are copied or mapped. */
+    /* Makes `entry` of an image launchable. The bytes are copied or mapped, and
+     * equal bytes are loaded once. code NULL: `entry` names a kernel built into
+     * libgdr; GDR_ERR_NOT_FOUND if the device has none of that name. */
     gdr_status (*load)(void *dev, const void *code, size_t bytes,
                        const char *entry, void **kernel, char *msg, size_t n);
     void (*unload)(void *dev, void *kernel);
@@ -41,11 +43,13 @@ typedef struct gdr_backend {
 /* Terminated by NULL; "auto" takes the first that opens. */
 extern const gdr_backend *const gdr_backends[];
 
+extern const gdr_backend gdr_backend_cpu;
+
 /* NULL when no backend has that kind. */
 const gdr_backend *gdr_backend_find(const char *kind, size_t length);
 
 /* A cpu image: shared object whose entry has this type. Units [begin, end) of
- * dims.grid[0]; any split gives the same bytes. */
+ * grid[0] * grid[1] * grid[2]; any split gives the same bytes. */
 struct gdr_recurrent_params;
 typedef void (*gdr_cpu_kernel)(const struct gdr_recurrent_params *p,
                                long long begin, long long end);

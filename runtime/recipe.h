@@ -28,20 +28,31 @@ typedef struct gdr_recipe {
     /* provenance, owned by whoever made the recipe */
     const char *kernel, *config, *problem, *reduction;
     double time_ns;
+    int generic; /* kernels want gdr_generic_params */
 } gdr_recipe;
 
 /* Parses the geometry and loads the code of the next step. */
 gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
                                const void *code, size_t bytes, char *msg,
                                size_t n);
+/* Harmless on a zeroed recipe, and twice. */
 void gdr_recipe_unload(gdr_recipe *r);
 
+/* A recipe of the plain kernel inside libgdr: needs no image, is correct for
+ * every valid problem, slow. GDR_ERR_NOT_FOUND if the device has none. Fills
+ * *r in whole; its provenance texts are static. */
+gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
+                              const gdr_backend *backend, void *dev);
+
 /* Packs args into the op's parameters, evaluates the geometry, launches every
- * step in order. The arguments must have passed gdr_args_check. */
+ * step in order. The arguments must have passed gdr_args_check; the workspace
+ * is checked here (GDR_ERR_ARG), since it follows from the plan. B = 0 or T = 0
+ * launches nothing. */
 gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
                              void *stream, char *msg, size_t n);
 
-/* Bytes of workspace for these extents; -1 on overflow. */
+/* Bytes of workspace for these extents; -1 on overflow. The steps share one
+ * workspace: each one's term covers all that it touches, the largest counts. */
 int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x);
 
 /* Fills the op's parameter struct (recurrent_abi.h). */
