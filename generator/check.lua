@@ -18,8 +18,8 @@ end
 
 function Check:type(path, value, wanted)
   if type(value) ~= wanted then
-    self:fail(path, "must be a %s, not %s", wanted,
-              value == nil and "missing" or "a " .. type(value))
+    self:fail(path, value == nil and "is missing; must be a %s" or
+              "must be a %s, not a " .. type(value), wanted)
   end
   return value
 end
@@ -222,6 +222,7 @@ end
 local function grid_of(self, path, grid)
   local out = {}
   if type(grid) ~= "table" then grid = { grid } end
+  if next(grid) == nil then self:fail(path, "is missing; write {\"b*hv\"}") end
   self:list(path, grid, "one to three terms")
   if #grid < 1 or #grid > 3 then
     self:fail(path, "must be one to three terms")

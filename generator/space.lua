@@ -26,10 +26,10 @@ local function first_failing(spec, c, s, d)
   end
 end
 
-local function candidate(spec, config, s)
+local function candidate(spec, config, raw)
   local copy = {}
   for _, name in ipairs(spec.names) do copy[name] = config[name] end
-  local lookup = spec_of.lookup(spec, copy, s)
+  local lookup = spec_of.lookup(spec, copy, raw)
   local class = spec_of.config_text(spec.reduction, copy)
   local out = { kernel = spec.kernel, values = copy, max_work = 0, step = {},
                 config = spec_of.config_text(spec.names, copy),
@@ -94,16 +94,17 @@ local function mark_defaults(spec, list, s, d)
   end
 end
 
--- Candidates and pruned counts of one spec.
-local function enumerate(spec, s, d)
+-- Candidates and pruned counts of one spec. raw: the statics as names for the
+-- geometry; s: the view of them that constraints get.
+local function enumerate(spec, raw, s, d)
   local list, count, backing = {}, {}, {}
   local c = sandbox.view(backing, "the config")
-  host.limit(20 + spec.total // 500, spec.display)
+  host.limit(20 + spec.total // 100, spec.display)
   each_config(spec, function(config)
     for name, value in next, config do backing[name] = value end
     local i = first_failing(spec, c, s, d)
     if i then count[i] = (count[i] or 0) + 1
-    else list[#list + 1] = candidate(spec, config, s) end
+    else list[#list + 1] = candidate(spec, config, raw) end
   end)
   table.sort(list, function(a, b) return host.before(a.config, b.config) end)
   return list, count
@@ -137,8 +138,8 @@ local function pack(total, candidates, pruned)
 end
 
 -- Adds one spec's variants to the result.
-local function add(result, spec, s, d)
-  local list, count = enumerate(spec, s, d)
+local function add(result, spec, raw, s, d)
+  local list, count = enumerate(spec, raw, s, d)
   if #list > 0 and #spec.defaults > 0 and not result.have_defaults then
     mark_defaults(spec, list, s, d)
     result.have_defaults = true
@@ -156,7 +157,8 @@ end
 -- statics: canonical text; device: a table of its fields. Of several kernels
 -- that serve a problem the first by name that has defaults gives them.
 function M.space(statics, device)
-  local s = sandbox.view(spec_of.statics(statics), "the static problem")
+  local raw = spec_of.statics(statics)
+  local s = sandbox.view(raw, "the static problem")
   local d = sandbox.view(spec_of.device(device), "the device")
   local common, refused = spec_of.common(), ""
   local result = { candidates = {}, pruned = {}, total = 0 }
@@ -166,7 +168,7 @@ function M.space(statics, device)
     if why then
       refused = refused .. "; " .. spec.kernel .. ": " .. why
     else
-      add(result, spec, s, d)
+      add(result, spec, raw, s, d)
     end
   end
   if result.total == 0 then

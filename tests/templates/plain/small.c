@@ -1,0 +1,3 @@
+//@ for i = 1, n do
+int small_@(i);
+//@ end

@@ -1,0 +1,6 @@
+void second(void)
+{
+//@ if l2norm then
+    int x = @(chunk);
+//@ end
+}
