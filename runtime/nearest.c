@@ -1,0 +1,245 @@
+/*
+ * nearest.c - a map of the nearest tuned point for every cell of the box around
+ * them. A cell is index << 2 | shared << 1 | inside. Work up to 2^38 and T up
+ * to 2^31 (problem.c) bound the box to 305 x 249 cells.
+ */
+#include "nearest.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static const uint32_t none = UINT32_MAX;
+
+/* log2 in eighths: the exponent and the top three bits below the leading one,
+ * at most 0.09 octaves under the truth. Exact for powers of two. */
+static int32_t log2_eighths(uint64_t x)
+{
+    int exponent = 63 - __builtin_clzll(x); /* x > 0 */
+    uint64_t fraction = x << (63 - exponent) >> 60 & 7;
+
+    return exponent * GDR_POINT_OCTAVE + (int32_t)fraction;
+}
+
+gdr_point gdr_point_of(const gdr_extents *x)
+{
+    int64_t work;
+
+    assert(x->B >= 0 && x->T >= 0 && x->Hv >= 0);
+    if (__builtin_mul_overflow(x->B, x->Hv, &work))
+        work = INT64_MAX;
+    return (gdr_point){log2_eighths(work > 0 ? (uint64_t)work : 1),
+                       log2_eighths(x->T > 0 ? (uint64_t)x->T : 1)};
+}
+
+int32_t gdr_point_distance(gdr_point a, gdr_point b)
+{
+    return abs(a.w - b.w) + 2 * abs(a.t - b.t);
+}
+
+static int sign(int32_t a, int32_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int gdr_point_compare(gdr_point q, gdr_point a, gdr_point b)
+{
+    int order = sign(gdr_point_distance(q, a), gdr_point_distance(q, b));
+
+    if (!order)
+        order = sign(abs(q.t - a.t), abs(q.t - b.t));
+    if (!order)
+        order = sign(a.t, b.t);
+    return order ? order : sign(a.w, b.w);
+}
+
+/* ---- the map ---- */
+
+/* The map while it is made: a cell holds the nearest point known so far. */
+typedef struct map {
+    const gdr_point *point;
+    gdr_point lo;
+    int32_t width, height;
+    uint32_t *cell;
+} map;
+
+static uint32_t *cell_at(const map *m, int32_t w, int32_t t)
+{
+    return &m->cell[(size_t)t * (size_t)m->width + (size_t)w];
+}
+
+/* The box around the points. */
+static void measure(const gdr_point *point, uint32_t n, gdr_point *lo,
+                    gdr_point *hi)
+{
+    *lo = *hi = point[0];
+    for (uint32_t i = 1; i < n; i++) {
+        lo->w = point[i].w < lo->w ? point[i].w : lo->w;
+        lo->t = point[i].t < lo->t ? point[i].t : lo->t;
+        hi->w = point[i].w > hi->w ? point[i].w : hi->w;
+        hi->t = point[i].t > hi->t ? point[i].t : hi->t;
+    }
+}
+
+static void place(const map *m, uint32_t n, uint8_t *shared)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t *cell =
+            cell_at(m, m->point[i].w - m->lo.w, m->point[i].t - m->lo.t);
+
+        if (*cell == none)
+            *cell = i;
+        else
+            shared[*cell] = 1;
+    }
+}
+
+/* Lets the cell at (w, t) take over its neighbour's answer if that is nearer.
+ */
+static void relax(const map *m, int32_t w, int32_t t, int32_t from_w,
+                  int32_t from_t)
+{
+    gdr_point q = {w + m->lo.w, t + m->lo.t};
+    uint32_t *here = cell_at(m, w, t);
+    uint32_t other = *cell_at(m, from_w, from_t);
+
+    if (other != none &&
+        (*here == none ||
+         gdr_point_compare(q, m->point[other], m->point[*here]) < 0))
+        *here = other;
+}
+
+/* Along each row, then along each column, there and back. Exact, because a step
+ * along an axis adds the same to the distance of all points behind it. */
+static void spread(const map *m)
+{
+    int32_t width = m->width, height = m->height;
+
+    for (int32_t t = 0; t < height; t++) {
+        for (int32_t w = 1; w < width; w++)
+            relax(m, w, t, w - 1, t);
+        for (int32_t w = width - 2; w >= 0; w--)
+            relax(m, w, t, w + 1, t);
+    }
+    for (int32_t t = 1; t < height; t++)
+        for (int32_t w = 0; w < width; w++)
+            relax(m, w, t, w, t - 1);
+    for (int32_t t = height - 2; t >= 0; t--)
+        for (int32_t w = 0; w < width; w++)
+            relax(m, w, t, w, t + 1);
+}
+
+/* ---- the hull ---- */
+
+/* First and last column of the points of a row; first > last: none. */
+typedef struct extent {
+    int32_t first, last;
+} extent;
+
+static void measure_rows(const map *m, uint32_t n, extent *row)
+{
+    for (int32_t t = 0; t < m->height; t++)
+        row[t] = (extent){m->width, -1};
+    for (uint32_t i = 0; i < n; i++) {
+        extent *r = &row[m->point[i].t - m->lo.t];
+        int32_t w = m->point[i].w - m->lo.w;
+
+        r->first = w < r->first ? w : r->first;
+        r->last = w > r->last ? w : r->last;
+    }
+}
+
+/* The hull's columns of row t: of all lines between a point below and one above
+ * it, the leftmost and the rightmost crossing. */
+static extent hull_row(const extent *row, int32_t height, int32_t t)
+{
+    extent hull = row[t];
+
+    for (int32_t a = 0; a < t; a++)
+        for (int32_t b = t + 1; b < height; b++) {
+            int32_t up = t - a, down = b - t, all = b - a;
+            int32_t first = row[a].first * down + row[b].first * up;
+            int32_t last = row[a].last * down + row[b].last * up;
+
+            if (row[a].last < 0 || row[b].last < 0)
+                continue;
+            first = (first + all - 1) / all;
+            last /= all;
+            hull.first = first < hull.first ? first : hull.first;
+            hull.last = last > hull.last ? last : hull.last;
+        }
+    return hull;
+}
+
+/* Turns indices into cells. */
+static void seal(const map *m, const extent *row, const uint8_t *shared)
+{
+    for (int32_t t = 0; t < m->height; t++) {
+        extent hull = hull_row(row, m->height, t);
+
+        for (int32_t w = 0; w < m->width; w++) {
+            uint32_t *cell = cell_at(m, w, t);
+            uint32_t inside = w >= hull.first && w <= hull.last;
+
+            *cell = *cell << 2 | (uint32_t)shared[*cell] << 1 | inside;
+        }
+    }
+}
+
+gdr_status gdr_nearest_open(const gdr_point *point, uint32_t n,
+                            gdr_nearest *out)
+{
+    gdr_status status = GDR_ERR_NO_MEMORY;
+    uint8_t *shared = NULL;
+    extent *row = NULL;
+    gdr_nearest near = {.cell = NULL};
+    size_t cells;
+    map m;
+
+    assert(n > 0 && n <= GDR_NEAREST_MAX);
+    measure(point, n, &near.lo, &near.hi);
+    m = (map){point, near.lo, near.hi.w - near.lo.w + 1,
+              near.hi.t - near.lo.t + 1, NULL};
+    cells = (size_t)m.width * (size_t)m.height;
+    near.cell = m.cell = malloc(cells * sizeof *m.cell);
+    shared = calloc(n, 1);
+    row = malloc((size_t)m.height * sizeof *row);
+    if (!m.cell || !shared || !row)
+        goto done;
+    for (size_t i = 0; i < cells; i++)
+        m.cell[i] = none;
+    place(&m, n, shared);
+    spread(&m);
+    measure_rows(&m, n, row);
+    seal(&m, row, shared);
+    *out = near;
+    near.cell = NULL;
+    status = GDR_OK;
+done:
+    free(near.cell);
+    free(shared);
+    free(row);
+    return status;
+}
+
+void gdr_nearest_close(gdr_nearest *near)
+{
+    free(near->cell);
+    near->cell = NULL;
+}
+
+static int32_t clamp(int32_t x, int32_t lo, int32_t hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+gdr_neighbour gdr_nearest_find(const gdr_nearest *near, gdr_point q)
+{
+    gdr_point c = {clamp(q.w, near->lo.w, near->hi.w),
+                   clamp(q.t, near->lo.t, near->hi.t)};
+    int in_box = c.w == q.w && c.t == q.t;
+    size_t width = (size_t)(near->hi.w - near->lo.w + 1);
+    uint32_t cell = near->cell[(size_t)(c.t - near->lo.t) * width +
+                               (size_t)(c.w - near->lo.w)];
+
+    return (gdr_neighbour){cell >> 2, cell >> 1 & 1, in_box & (int)cell};
+}
