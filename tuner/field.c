@@ -1,0 +1,143 @@
+/* field.c - everyone who was tried for a problem. */
+#include "field.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct loader {
+    gdr_field *out;
+    int64_t room;
+    gdr_status status;
+} loader;
+
+static void free_entry(gdr_entry *e)
+{
+    free(e->hash);
+    free(e->kernel);
+    free(e->config);
+    free(e->outcome);
+    free(e->note);
+}
+
+static int copy_entry(const gdr_trial_row *t, const gdr_variant_row *v,
+                      gdr_entry *out)
+{
+    *out = (gdr_entry){.hash = strdup(v->hash),
+                       .kernel = strdup(v->kernel),
+                       .config = strdup(v->config),
+                       .outcome = strdup(t->outcome),
+                       .note = strdup(t->note ? t->note : ""),
+                       .stage = t->stage,
+                       .time_ns = t->time_ns,
+                       .spread = t->spread,
+                       .error_o = t->error_o,
+                       .error_s = t->error_s};
+    if (out->hash && out->kernel && out->config && out->outcome && out->note)
+        return 1;
+    free_entry(out);
+    return 0;
+}
+
+const gdr_entry *gdr_field_find(const gdr_field *f, const char *hash)
+{
+    for (int64_t i = 0; i < f->n; i++)
+        if (strcmp(f->entry[i].hash, hash) == 0)
+            return &f->entry[i];
+    return NULL;
+}
+
+/* A variant may have a row for the gate, one for the time and some of older
+ * stamps: the last one read stands. */
+static int take(void *ctx, const gdr_trial_row *trial,
+                const gdr_variant_row *variant)
+{
+    loader *l = ctx;
+    gdr_field *f = l->out;
+    gdr_entry e, *at = (gdr_entry *)gdr_field_find(f, variant->hash);
+    l->status = GDR_ERR_NO_MEMORY;
+    if (!at && f->n == l->room) {
+        int64_t room = l->room ? 2 * l->room : 64;
+        void *p = realloc(f->entry, (size_t)room * sizeof e);
+        if (!p)
+            return 1;
+        f->entry = p;
+        l->room = room;
+    }
+    if (!copy_entry(trial, variant, &e))
+        return 1;
+    if (at)
+        free_entry(at);
+    else
+        at = &f->entry[f->n++];
+    *at = e;
+    l->status = GDR_OK;
+    return 0;
+}
+
+static int is_ok(const gdr_entry *e)
+{
+    return strcmp(e->outcome, "ok") == 0;
+}
+
+static int rank(const gdr_entry *e)
+{
+    return is_ok(e) && e->time_ns > 0 ? 0 : 1;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const gdr_entry *x = a, *y = b;
+    int d = rank(x) - rank(y);
+    if (d == 0 && rank(x) == 0)
+        d = (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
+    if (d == 0)
+        d = strcmp(x->outcome, y->outcome);
+    if (d == 0)
+        d = strcmp(x->config, y->config);
+    return d ? d : strcmp(x->hash, y->hash);
+}
+
+/* Takes out who passed and was not timed, sorts and counts the rest. */
+static void arrange(gdr_field *f)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < f->n; i++)
+        if (is_ok(&f->entry[i]) && !(f->entry[i].time_ns > 0))
+            free_entry(&f->entry[i]);
+        else
+            f->entry[n++] = f->entry[i];
+    f->n_passed = f->n - n;
+    f->n = n;
+    if (n > 1)
+        qsort(f->entry, (size_t)n, sizeof *f->entry, compare_entries);
+    while (f->n_timed < n && rank(&f->entry[f->n_timed]) == 0)
+        f->n_timed++;
+}
+
+gdr_status gdr_field_load(gdr_store *st, int64_t device, const char *problem,
+                          gdr_field *out)
+{
+    *out = (gdr_field){0};
+    loader l = {.out = out};
+    const char *slash = strstr(problem, " / ");
+    char *statics = slash ? strndup(problem, (size_t)(slash - problem)) : NULL;
+    gdr_status status = slash && !statics ? GDR_ERR_NO_MEMORY : GDR_OK;
+    if (status == GDR_OK && slash)
+        status = gdr_store_each_trial(st, device, statics, take, &l);
+    if (status == GDR_OK && l.status == GDR_OK)
+        status = gdr_store_each_trial(st, device, problem, take, &l);
+    if (l.status != GDR_OK)
+        status = l.status;
+    free(statics);
+    arrange(out);
+    if (status != GDR_OK)
+        gdr_field_free(out);
+    return status;
+}
+
+void gdr_field_free(gdr_field *f)
+{
+    for (int64_t i = 0; i < f->n; i++)
+        free_entry(&f->entry[i]);
+    free(f->entry);
+    *f = (gdr_field){0};
+}
