@@ -46,6 +46,10 @@ gdr_status gdr_store_path_in(const char *path, int write,
 {
     assert(out && n > 0 && (msg || msg_n == 0));
     out[0] = 0;
+    if (path && !path[0]) {
+        snprintf(msg, msg_n, "the name of the database is empty");
+        return GDR_ERR_ARG;
+    }
     if (!path)
         path = variable("GDR_DB", 0);
     if (path)

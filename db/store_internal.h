@@ -20,6 +20,11 @@ enum {
     GDR_STORE_BUSY_MS = 10000
 };
 
+/* How messages end. */
+#define GDR_STORE_CHOOSE "or choose another file with --db or GDR_DB"
+#define GDR_STORE_RESTORE                                                      \
+    "restore a copy of the file, or move it away and run gdr-tune again"
+
 struct gdr_store {
     sqlite3 *db;
     char *path;
@@ -45,6 +50,17 @@ gdr_status gdr_store_exec(gdr_store *st, const char *sql);
 /* Ends a transaction: commits if status is GDR_OK, else rolls back. Returns
  * the first failure. */
 gdr_status gdr_store_end(gdr_store *st, gdr_status status);
+
+/* Before SQLite opens the file: is it a file, does it hold code that others
+ * can write; a writer makes the folders above it. */
+gdr_status gdr_store_check_file(gdr_store *st);
+/* May a journal be made beside it? */
+gdr_status gdr_store_check_folder(gdr_store *st);
+
+/* Is it ours? A writer brings an empty or older one up to date. */
+gdr_status gdr_store_check_version(gdr_store *st);
+/* The tables that we use are ordinary ones, and no trigger runs behind us. */
+gdr_status gdr_store_check_tables(gdr_store *st);
 
 /* Brings the database to `version` in one transaction: an empty one gets
  * schema, a version v one steps[v - 1] and those after it. */

@@ -77,7 +77,11 @@ gdr_status gdr_store_end_run(gdr_store *st, int64_t run, const char *outcome)
                    " WHERE id = ?2");
     gdr_query_bind_text(&q, outcome);
     gdr_query_bind_int(&q, run);
-    return finish(&q);
+    gdr_status status = finish(&q);
+    if (status == GDR_OK && sqlite3_changes(st->db) == 0)
+        return gdr_store_fail(st, GDR_ERR_NOT_FOUND, "no run %lld",
+                              (long long)run);
+    return status;
 }
 
 gdr_status gdr_store_put_variant(gdr_store *st, const gdr_variant_row *row)
@@ -231,7 +235,7 @@ int gdr_store_hash_fits(const char *hash, const void *code, int64_t bytes)
 
 gdr_status gdr_store_put_step(gdr_store *st, const gdr_step_row *row)
 {
-    assert(st && row && row->code && row->bytes > 0);
+    assert(st && row && row->variant && row->code && row->bytes > 0);
     if (!gdr_store_hash_fits(row->hash, row->code, row->bytes))
         return gdr_store_fail(st, GDR_ERR_ARG,
                               "step %d of variant %s: the hash of its code is "

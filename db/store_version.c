@@ -1,0 +1,142 @@
+/*
+ * store_version.c - is the file a gdr database, of which version, and how an
+ * older one becomes this one.
+ *
+ * schema.sql always holds the newest tables. An empty database gets it as it
+ * is; an older one gets one migration after the other, and must then have the
+ * very same tables. All in one transaction: it is done or it is not.
+ */
+#include "schema.h"
+#include "store_internal.h"
+#include <stdio.h>
+#include <string.h>
+
+/* steps[v - 1] takes version v to v + 1. None yet: this is version 1. */
+static const char *const migrations[] = {NULL};
+
+typedef struct identity {
+    int64_t application, version, objects;
+} identity;
+
+static gdr_status identify(gdr_store *st, identity *id)
+{
+    gdr_query q;
+    gdr_query_open(&q, st,
+                   "SELECT application_id, user_version,"
+                   " (SELECT count(*) FROM sqlite_schema)"
+                   " FROM pragma_application_id, pragma_user_version");
+    *id = (identity){0};
+    if (gdr_query_step(&q)) {
+        id->application = gdr_query_int(&q, INT32_MIN, INT32_MAX);
+        id->version = gdr_query_int(&q, INT32_MIN, INT32_MAX);
+        id->objects = gdr_query_int(&q, 0, INT64_MAX);
+    }
+    return gdr_query_close(&q);
+}
+
+static int is_empty(const identity *id)
+{
+    return id->application == 0 && id->version == 0 && id->objects == 0;
+}
+
+static gdr_status migrate_steps(gdr_store *st, const char *schema,
+                                const char *const *steps, int version)
+{
+    identity id;
+    gdr_status status = identify(st, &id);
+    if (status == GDR_OK && is_empty(&id)) {
+        status = gdr_store_exec(st, schema);
+        id.version = version;
+    }
+    for (; status == GDR_OK && id.version < version; id.version++)
+        status = gdr_store_exec(st, steps[id.version - 1]);
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
+    return status == GDR_OK ? gdr_store_exec(st, sql) : status;
+}
+
+static gdr_status check_keys(gdr_store *st)
+{
+    gdr_query q;
+    gdr_query_open(&q, st, "SELECT \"table\" FROM pragma_foreign_key_check");
+    if (gdr_query_step(&q)) {
+        gdr_query_text(&q);
+        gdr_query_refuse(&q, "has rows that name what does not exist");
+    }
+    return gdr_query_close(&q);
+}
+
+gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
+                             const char *const *steps, int version)
+{
+    /* Foreign keys are off: a step may make a table anew under its name. */
+    gdr_status status =
+        gdr_store_exec(st, "PRAGMA foreign_keys = OFF; BEGIN EXCLUSIVE");
+    if (status == GDR_OK) {
+        status = migrate_steps(st, schema, steps, version);
+        if (status == GDR_OK)
+            status = check_keys(st);
+        status = gdr_store_end(st, status);
+    }
+    gdr_status on = gdr_store_exec(st, "PRAGMA foreign_keys = ON");
+    return status == GDR_OK ? on : status;
+}
+
+/* ---- is it one of ours ---- */
+
+gdr_status gdr_store_check_tables(gdr_store *st)
+{
+    gdr_query q;
+    gdr_query_open(
+        &q, st,
+        "WITH need (name) AS (VALUES ('device'), ('run'), ('variant'),"
+        " ('trial'), ('pruned'), ('image'), ('build'), ('step'), ('choice'),"
+        " ('fallback'))"
+        " SELECT 'table ' || name || ' is missing' FROM need WHERE name NOT IN"
+        " (SELECT name FROM sqlite_schema"
+        "  WHERE type = 'table' AND rootpage > 0)"
+        " UNION ALL SELECT 'trigger ' || name || ' is not ours'"
+        " FROM sqlite_schema WHERE type = 'trigger' LIMIT 1");
+    char wrong[128] = "";
+    if (gdr_query_step(&q))
+        snprintf(wrong, sizeof wrong, "%s", gdr_query_text(&q));
+    gdr_status status = gdr_query_close(&q);
+    if (status == GDR_OK && wrong[0])
+        return gdr_store_fail(st, GDR_ERR_FORMAT,
+                              "damaged: %s; " GDR_STORE_RESTORE, wrong);
+    return status;
+}
+
+gdr_status gdr_store_check_version(gdr_store *st)
+{
+    identity id;
+    gdr_status status = identify(st, &id);
+    if (status != GDR_OK)
+        return status;
+    if (is_empty(&id) && st->mode == GDR_STORE_READ)
+        return gdr_store_fail(st, GDR_ERR_FORMAT,
+                              "empty: nothing was tuned yet; run gdr-tune");
+    if (!is_empty(&id) && id.application != GDR_STORE_APPLICATION)
+        return gdr_store_fail(
+            st, GDR_ERR_FORMAT,
+            "an SQLite database of another program; " GDR_STORE_CHOOSE);
+    if (id.version > GDR_STORE_VERSION)
+        return gdr_store_fail(st, GDR_ERR_NEWER,
+                              "schema version %lld, but gdr-tune " GDR_VERSION
+                              " knows up to version %d; use a newer gdr-tune "
+                              "and libgdr, " GDR_STORE_CHOOSE,
+                              (long long)id.version, GDR_STORE_VERSION);
+    if (!is_empty(&id) && id.version < 1)
+        return gdr_store_fail(
+            st, GDR_ERR_FORMAT,
+            "damaged: schema version %lld; " GDR_STORE_RESTORE,
+            (long long)id.version);
+    if (id.version == GDR_STORE_VERSION)
+        return GDR_OK;
+    if (st->mode == GDR_STORE_READ)
+        return gdr_store_fail(st, GDR_ERR_FORMAT,
+                              "schema version %lld is older than %d; run "
+                              "gdr-tune once on it to bring it up to date",
+                              (long long)id.version, GDR_STORE_VERSION);
+    return gdr_store_migrate(st, gdr_schema_sql, migrations, GDR_STORE_VERSION);
+}
