@@ -59,7 +59,7 @@ typedef struct gdr_buffer {
 enum { GDR_CASE_BUFFERS = 16, GDR_ZONE_BYTES = 4096 };
 
 typedef struct gdr_case {
-    char name[320]; /* the spec's name and every level */
+    char name[200]; /* the spec's name and every level */
     gdr_static s;
     gdr_args args; /* pointers into the images */
     gdr_buffer buffer[GDR_CASE_BUFFERS];

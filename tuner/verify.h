@@ -18,7 +18,8 @@ typedef struct gdr_verdict {
 
 typedef struct gdr_verify_options {
     uint64_t seed;
-    int thorough; /* 0: the gate (tens of ms); 1: every axis (check-all) */
+    int thorough; /* 0: the gate (tens of ms); then every axis of a call as
+                     well: 1: all pairs of levels, 2: all triples (check-all) */
     const gdr_extents *extents; /* also check a sample of heads at these */
     int n_extents;
     /* called before each case with its name, so that a crash can be blamed */
