@@ -76,6 +76,9 @@ gdr_status gdr_store_check_file(gdr_store *st)
         return gdr_store_fail(st, GDR_ERR_IO,
                               "a %s, not a file; " GDR_STORE_CHOOSE,
                               S_ISDIR(sb.st_mode) ? "folder" : "device");
+    /* SQLite takes a file of one byte for an empty one */
+    if (sb.st_size == 1)
+        return gdr_store_fail_sql(st, SQLITE_NOTADB);
     if (sb.st_mode & S_IWOTH)
         return gdr_store_fail(st, GDR_ERR_UNSAFE,
                               "holds code and everybody may write to it; make "

@@ -55,15 +55,26 @@ static gdr_status migrate_steps(gdr_store *st, const char *schema,
     return status == GDR_OK ? gdr_store_exec(st, sql) : status;
 }
 
+/* The query finds faults; its first row, if any, names one. */
+static gdr_status check_none(gdr_store *st, const char *sql)
+{
+    char fault[128] = "";
+    gdr_query q;
+    gdr_query_open(&q, st, sql);
+    if (gdr_query_step(&q))
+        snprintf(fault, sizeof fault, "%s", gdr_query_text(&q));
+    gdr_status status = gdr_query_close(&q);
+    if (status == GDR_OK && fault[0])
+        return gdr_store_fail(st, GDR_ERR_FORMAT,
+                              "damaged: %s; " GDR_STORE_RESTORE, fault);
+    return status;
+}
+
 static gdr_status check_keys(gdr_store *st)
 {
-    gdr_query q;
-    gdr_query_open(&q, st, "SELECT \"table\" FROM pragma_foreign_key_check");
-    if (gdr_query_step(&q)) {
-        gdr_query_text(&q);
-        gdr_query_refuse(&q, "has rows that name what does not exist");
-    }
-    return gdr_query_close(&q);
+    return check_none(st, "SELECT 'a row of ' || \"table\" ||"
+                          " ' names one that does not exist'"
+                          " FROM pragma_foreign_key_check LIMIT 1");
 }
 
 gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
@@ -86,9 +97,8 @@ gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
 
 gdr_status gdr_store_check_tables(gdr_store *st)
 {
-    gdr_query q;
-    gdr_query_open(
-        &q, st,
+    return check_none(
+        st,
         "WITH need (name) AS (VALUES ('device'), ('run'), ('variant'),"
         " ('trial'), ('pruned'), ('image'), ('build'), ('step'), ('choice'),"
         " ('fallback'))"
@@ -97,14 +107,6 @@ gdr_status gdr_store_check_tables(gdr_store *st)
         "  WHERE type = 'table' AND rootpage > 0)"
         " UNION ALL SELECT 'trigger ' || name || ' is not ours'"
         " FROM sqlite_schema WHERE type = 'trigger' LIMIT 1");
-    char wrong[128] = "";
-    if (gdr_query_step(&q))
-        snprintf(wrong, sizeof wrong, "%s", gdr_query_text(&q));
-    gdr_status status = gdr_query_close(&q);
-    if (status == GDR_OK && wrong[0])
-        return gdr_store_fail(st, GDR_ERR_FORMAT,
-                              "damaged: %s; " GDR_STORE_RESTORE, wrong);
-    return status;
 }
 
 gdr_status gdr_store_check_version(gdr_store *st)

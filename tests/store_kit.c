@@ -228,7 +228,10 @@ int64_t kit_ask(const char *path, const char *sql)
 void kit_vandalise(const char *path, const char *sql)
 {
     sqlite3 *db = connect(path);
-    sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", 0, 0, 0);
+    sqlite3_exec(
+        db,
+        "PRAGMA ignore_check_constraints = ON; PRAGMA legacy_alter_table = ON",
+        0, 0, 0);
     if (sqlite3_exec(db, sql, 0, 0, 0) != SQLITE_OK)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_close(db);
