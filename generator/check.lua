@@ -42,13 +42,13 @@ function Check:keys(path, t, known)
   end
 end
 
--- A table that is only a list.
+-- A table that is only a list, without holes.
 function Check:list(path, t, what)
+  local count = 0
   self:type(path, t, "table")
-  for key in next, t do
-    if math.type(key) ~= "integer" or key < 1 or key > #t then
-      self:fail(path, "must be a list of %s", what)
-    end
+  for _ in next, t do count = count + 1 end
+  for i = 1, count do
+    if t[i] == nil then self:fail(path, "must be a list of %s", what) end
   end
   return t
 end

@@ -9,9 +9,10 @@
 
 /* A template needs well under 1 MiB; a space of 100000 configs some 100. */
 static const size_t memory_limit = (size_t)256 << 20;
-/* Backstop for what costs much time in few instructions, such as long copies;
- * wrong on a machine a hundred times slower than today's. */
-static const double cpu_limit_s = 20;
+/* Backstop for what costs much time in few instructions, such as long copies. A
+ * million instructions take 10 ms: ten times that, and a start for machines that
+ * are emulated. */
+static const double cpu_start_s = 5, cpu_per_million_s = 0.1;
 enum { HOOK_EVERY = 1000 };
 
 /* ---- limits ---- */
@@ -68,7 +69,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     (void)ar;
     g->instructions += HOOK_EVERY;
     if (g->instructions <= g->instruction_limit &&
-        cpu_now_s() - g->cpu_start_s <= cpu_limit_s)
+        cpu_now_s() <= g->cpu_end_s)
         return;
     push_place(L);
     lua_pushstring(L, "runs too long: an endless loop?");
@@ -80,7 +81,8 @@ void gdr_machine_limit(gdr_generator *g, int64_t millions, const char *subject)
 {
     g->instructions = 0;
     g->instruction_limit = millions * 1000000;
-    g->cpu_start_s = cpu_now_s();
+    g->cpu_end_s =
+        cpu_now_s() + cpu_start_s + cpu_per_million_s * (double)millions;
     snprintf(g->subject, sizeof(g->subject), "%s", subject);
 }
 

@@ -18,7 +18,7 @@ struct gdr_generator {
     size_t lua_bytes;
     int over_limit; /* why the last allocation failed: the limit, or memory */
     int64_t instructions, instruction_limit;
-    double cpu_start_s;
+    double cpu_end_s;
     gdr_status status; /* wanted by host.fail */
     char subject[256]; /* the script that runs, for messages */
     char errmsg[2048];
