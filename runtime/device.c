@@ -1,0 +1,81 @@
+/*
+ * device.c - what device names mean. A name is "auto", a number, or a kind with
+ * what its backend wants to know behind ':'.
+ */
+#include "gdr_internal.h"
+#include "status.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+static int is_number(const char *text)
+{
+    return *text && text[strspn(text, "0123456789")] == 0;
+}
+
+static gdr_status unknown(const char *name, char *msg, size_t n)
+{
+    return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
+                    "no device \"%.64s\"; use cpu, cuda:N, N or auto", name);
+}
+
+/* Why a card cannot be had from a build without a backend for cards. */
+static gdr_status no_card(char *msg, size_t n)
+{
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+
+    if (!driver)
+        return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
+                        "no NVIDIA driver: libcuda.so.1 not found; use "
+                        "--device cpu, or install the driver");
+    dlclose(driver);
+    return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
+                    "this build has no support for NVIDIA cards; use --device "
+                    "cpu");
+}
+
+static gdr_status open_first(const gdr_device_options *options,
+                             const gdr_backend **backend, void **dev, char *msg,
+                             size_t n)
+{
+    gdr_status status = GDR_ERR_NO_DEVICE;
+
+    for (int i = 0; status && gdr_backends[i]; i++) {
+        *backend = gdr_backends[i];
+        status = gdr_backends[i]->open("", options, dev, msg, n);
+    }
+    return status;
+}
+
+gdr_status gdr_backend_open(const char *name, const gdr_device_options *options,
+                            const gdr_backend **backend, void **dev, char *msg,
+                            size_t n)
+{
+    const char *kind = name, *rest;
+    size_t length;
+    int card;
+
+    if (!name)
+        return gdr_fail(
+            GDR_ERR_ARG, msg, n,
+            "the device's name is NULL; use cpu, cuda:N, N or auto");
+    if (options && options->size != sizeof *options)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "options: size is not sizeof(gdr_device_options)");
+    if (!strcmp(name, "auto"))
+        return open_first(options, backend, dev, msg, n);
+    length = strcspn(name, ":");
+    rest = name[length] ? name + length + 1 : "";
+    if (is_number(name)) {
+        kind = "cuda";
+        length = strlen(kind);
+        rest = name;
+    }
+    card = length == 4 && !memcmp(kind, "cuda", length);
+    if (card && !is_number(rest))
+        return unknown(name, msg, n);
+    *backend = gdr_backend_find(kind, length);
+    if (*backend)
+        return (*backend)->open(rest, options, dev, msg, n);
+    return card ? no_card(msg, n) : unknown(name, msg, n);
+}

@@ -1,0 +1,212 @@
+/*
+ * gdr.c - the handles of gdr.h. A database is read once, when it is opened;
+ * this is the only file of libgdr that knows where rows come from.
+ */
+#include "../db/store.h"
+#include "gdr_internal.h"
+#include "set.h"
+#include "status.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct gdr {
+    gdr_rows *rows;
+    char msg[1024];
+};
+
+struct gdr_device {
+    gdr *g;
+    const gdr_backend *backend;
+    void *dev;
+};
+
+/* ---- reading ---- */
+
+/* What the callbacks of one reading share. */
+typedef struct reading {
+    gdr_rows *rows;
+    uint32_t code; /* whose steps are read */
+    gdr_status status;
+} reading;
+
+static gdr_origin origin_of(const gdr_device_row *d)
+{
+    return (gdr_origin){d->fingerprint, d->kind, d->arch, d->isa};
+}
+
+static int read_winner(void *ctx, const gdr_winner_row *w)
+{
+    reading *r = ctx;
+    const gdr_row row = {.origin = origin_of(&w->device),
+                         .problem = w->choice.problem,
+                         .variant = w->choice.variant,
+                         .stamp = w->choice.variant_stamp,
+                         .kernel = w->variant.kernel,
+                         .config = w->variant.config,
+                         .reduction = w->variant.reduction,
+                         .abi = w->variant.abi,
+                         .time_ns = w->choice.time_ns};
+
+    r->status = gdr_rows_put(r->rows, &row);
+    return r->status != GDR_OK;
+}
+
+static int read_default(void *ctx, const gdr_fallback_row *f)
+{
+    reading *r = ctx;
+    const gdr_row row = {.origin = origin_of(&f->device),
+                         .problem = f->dflt.statics,
+                         .max_work = f->dflt.max_work,
+                         .variant = f->dflt.variant,
+                         .stamp = f->dflt.variant_stamp,
+                         .kernel = f->variant.kernel,
+                         .config = f->variant.config,
+                         .reduction = f->variant.reduction,
+                         .abi = f->variant.abi};
+
+    r->status = gdr_rows_put(r->rows, &row);
+    return r->status != GDR_OK;
+}
+
+static int read_step(void *ctx, const gdr_step_row *s)
+{
+    reading *r = ctx;
+    const gdr_step_text text = {s->entry, s->grid_x, s->grid_y,   s->grid_z,
+                                s->block, s->smem,   s->workspace};
+
+    r->status = gdr_rows_put_step(r->rows, r->code, s->n, &text, s->isa,
+                                  s->code, s->bytes);
+    return r->status != GDR_OK;
+}
+
+/* The code of every row. One that is damaged is left out, with a note. */
+static gdr_status read_codes(gdr_store *st, reading *r)
+{
+    for (r->code = 0; r->code < r->rows->n_codes; r->code++) {
+        const gdr_code *code = r->rows->code[r->code];
+        gdr_status status =
+            gdr_store_each_step(st, code->variant, code->stamp, read_step, r);
+
+        if (status == GDR_ERR_FORMAT)
+            status =
+                gdr_rows_refuse_code(r->rows, r->code, gdr_store_errmsg(st));
+        if (status || r->status)
+            return status ? status : r->status;
+    }
+    return GDR_OK;
+}
+
+static gdr_status read_all(gdr_store *st, gdr_rows *rows)
+{
+    reading r = {.rows = rows};
+    gdr_status status = gdr_store_each_winner(st, read_winner, &r);
+
+    if (!status && !r.status)
+        status = gdr_store_each_default(st, read_default, &r);
+    if (status || r.status)
+        return status ? status : r.status;
+    return read_codes(st, &r);
+}
+
+/* ---- database ---- */
+
+static gdr_status read_file(gdr *g, const char *path)
+{
+    gdr_store *st = NULL;
+    gdr_status status = gdr_store_open(path, GDR_STORE_READ, &st);
+
+    if (!status)
+        status = read_all(st, g->rows);
+    if (status)
+        gdr_fail(status, g->msg, sizeof g->msg, "%s",
+                 st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
+                                             : gdr_strerror(status));
+    gdr_store_close(st);
+    return status;
+}
+
+gdr_status gdr_open(const char *path, gdr **out)
+{
+    char file[PATH_MAX];
+    gdr_status status;
+    gdr *g;
+
+    if (!out)
+        return GDR_ERR_ARG;
+    *out = NULL;
+    g = calloc(1, sizeof *g);
+    if (!g || gdr_rows_open(&g->rows)) {
+        free(g);
+        return GDR_ERR_NO_MEMORY;
+    }
+    *out = g;
+    status = gdr_store_path(path, 0, file, sizeof file, g->msg, sizeof g->msg);
+    return status ? status : read_file(g, file);
+}
+
+void gdr_close(gdr *g)
+{
+    if (!g)
+        return;
+    gdr_rows_close(g->rows);
+    free(g);
+}
+
+const char *gdr_errmsg(const gdr *g)
+{
+    return g ? g->msg : "";
+}
+
+const gdr_rows *gdr_rows_of(const gdr *g)
+{
+    return g->rows;
+}
+
+/* ---- device ---- */
+
+gdr_status gdr_device_open(gdr *g, const char *name,
+                           const gdr_device_options *options, gdr_device **out)
+{
+    gdr_status status;
+    gdr_device *d;
+
+    if (!g || !out)
+        return GDR_ERR_ARG;
+    *out = NULL;
+    d = calloc(1, sizeof *d);
+    if (!d)
+        return gdr_fail(GDR_ERR_NO_MEMORY, g->msg, sizeof g->msg,
+                        "out of memory");
+    d->g = g;
+    status = gdr_backend_open(name, options, &d->backend, &d->dev, g->msg,
+                              sizeof g->msg);
+    if (status)
+        free(d);
+    else
+        *out = d;
+    return status;
+}
+
+void gdr_device_close(gdr_device *dev)
+{
+    if (!dev)
+        return;
+    dev->backend->close(dev->dev);
+    free(dev);
+}
+
+const char *gdr_device_fingerprint(const gdr_device *dev)
+{
+    return dev->backend->info(dev->dev)->fingerprint;
+}
+
+gdr_status gdr_select(gdr_device *dev, const gdr_static *s, gdr_match worst,
+                      gdr_set **out)
+{
+    if (!dev || !out)
+        return GDR_ERR_ARG;
+    return gdr_set_open(dev->g->rows, dev->backend, dev->dev, s, worst, out,
+                        dev->g->msg, sizeof dev->g->msg);
+}

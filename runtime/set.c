@@ -1,0 +1,306 @@
+/*
+ * set.c - the plans of one static problem, loaded. What must stay true: index i
+ * of the table is recipe[i], and a kernel is unloaded once, by the recipe that
+ * loaded it.
+ */
+#include "set.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void gdr_set_close(gdr_set *set)
+{
+    if (!set)
+        return;
+    for (uint32_t i = 0; set->attempt && i < set->rows->n_codes; i++) {
+        if (set->attempt[i].loaded)
+            gdr_recipe_unload(&set->recipe[set->attempt[i].recipe]);
+        free(set->attempt[i].why);
+    }
+    if (set->rung == GDR_MATCH_GENERIC && set->n > 0)
+        gdr_recipe_unload(&set->recipe[0]);
+    gdr_table_close(set->table);
+    free(set->recipe);
+    free(set->entry);
+    free(set->attempt);
+    free(set);
+}
+
+/* ---- loading ---- */
+
+static gdr_status load_code(const gdr_code *code, gdr_recipe *r, char *msg,
+                            size_t n)
+{
+    for (int i = 0; i < code->n_steps; i++) {
+        gdr_status status =
+            gdr_recipe_add_step(r, &code->step[i].text, code->step[i].image,
+                                code->step[i].bytes, msg, n);
+        if (status) {
+            gdr_recipe_unload(r);
+            return status;
+        }
+    }
+    return GDR_OK;
+}
+
+/* Makes recipe `at` for the entry; GDR_ERR_LOAD when its code does not load,
+ * which is remembered. */
+static gdr_status load_entry(gdr_set *set, const gdr_entry *e, uint32_t at)
+{
+    gdr_attempt *a = &set->attempt[e->code->id];
+    gdr_recipe *r = &set->recipe[at];
+    char why[512] = "";
+
+    if (a->why)
+        return GDR_ERR_LOAD;
+    if (a->loaded)
+        *r = set->recipe[a->recipe];
+    else {
+        *r = (gdr_recipe){.s = set->s,
+                          .backend = set->backend,
+                          .dev = set->dev,
+                          .sms = set->backend->info(set->dev)->sms};
+        if (load_code(e->code, r, why, sizeof why)) {
+            a->why = strdup(why);
+            return a->why ? GDR_ERR_LOAD : GDR_ERR_NO_MEMORY;
+        }
+        *a = (gdr_attempt){.recipe = at, .loaded = 1};
+    }
+    r->kernel = e->kernel;
+    r->config = e->config;
+    r->problem = e->text;
+    r->reduction = e->reduction;
+    r->time_ns = e->time_ns;
+    return GDR_OK;
+}
+
+/* Loads the picked entries; those that fail drop out. */
+static gdr_status load_picked(gdr_set *set, const gdr_entry **picked,
+                              uint32_t n)
+{
+    set->recipe = malloc(n * sizeof *set->recipe);
+    if (!set->recipe)
+        return GDR_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < n; i++) {
+        gdr_status status = load_entry(set, picked[i], set->n);
+
+        if (status == GDR_ERR_NO_MEMORY)
+            return status;
+        if (!status)
+            picked[set->n++] = picked[i];
+    }
+    return GDR_OK;
+}
+
+/* Fills the set from one rung; n stays 0 when nothing there can serve. */
+static gdr_status open_rung(gdr_set *set, gdr_match rung)
+{
+    gdr_status status = gdr_table_pick(set->rows, set->backend, set->dev,
+                                       &set->s, rung, &set->entry, &set->n);
+    uint32_t picked = set->n;
+
+    set->n = 0;
+    if (status || picked == 0)
+        return status;
+    status = load_picked(set, set->entry, picked);
+    if (status)
+        return status;
+    if (set->n > 0) {
+        set->rung = rung;
+        return gdr_table_open(rung, set->entry, set->n, &set->table);
+    }
+    free(set->recipe);
+    free(set->entry);
+    set->recipe = NULL;
+    set->entry = NULL;
+    return GDR_OK;
+}
+
+static gdr_status open_generic(gdr_set *set)
+{
+    gdr_status status;
+
+    set->recipe = malloc(sizeof *set->recipe);
+    if (!set->recipe)
+        return GDR_ERR_NO_MEMORY;
+    status = gdr_recipe_generic(set->recipe, &set->s, set->backend, set->dev);
+    if (status)
+        return status == GDR_ERR_NOT_FOUND ? GDR_OK : status;
+    set->n = 1;
+    set->rung = GDR_MATCH_GENERIC;
+    return gdr_table_open(GDR_MATCH_GENERIC, NULL, 0, &set->table);
+}
+
+static gdr_status open_best(gdr_set *set)
+{
+    static const gdr_match rungs[] = {GDR_MATCH_EXACT, GDR_MATCH_SIBLING,
+                                      GDR_MATCH_DEFAULT};
+    gdr_status status = GDR_OK;
+
+    for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
+        if (!status && set->n == 0 && rungs[i] <= set->worst)
+            status = open_rung(set, rungs[i]);
+    if (!status && set->n == 0 && set->worst == GDR_MATCH_GENERIC)
+        status = open_generic(set);
+    return status;
+}
+
+/* ---- no plan ---- */
+
+/* Why the first row of the static problem that could not serve could not. */
+static void first_reason(const gdr_set *set, char *why, size_t n)
+{
+    gdr_problem want = {.s = set->s};
+
+    why[0] = 0;
+    for (uint32_t i = 0; i < set->rows->n_entries && !why[0]; i++) {
+        const gdr_entry *e = &set->rows->entry[i];
+        gdr_problem have = {.s = e->problem.s};
+        const char *failed = set->attempt[e->code->id].why;
+        gdr_match rung;
+
+        if (gdr_problem_compare(&want, &have) != 0)
+            continue;
+        if (failed)
+            snprintf(why, n, "; a row's code does not load: %s", failed);
+        else if (gdr_entry_rung(e, set->backend, set->dev, &rung, why, n))
+            snprintf(why, n, "; a row would be a match of kind %s",
+                     gdr_match_name(rung));
+        else {
+            char reason[400];
+
+            snprintf(reason, sizeof reason, "%s", why);
+            snprintf(why, n, "; a row cannot serve: %s", reason);
+        }
+    }
+    if (!why[0] && set->rows->n_skipped > 0)
+        snprintf(why, n, "; %u rows were skipped, the first: %s",
+                 (unsigned)set->rows->n_skipped, set->rows->note[0]);
+}
+
+/* The option of gdr-tune that names the device. */
+static const char *option_of(const gdr_backend *backend)
+{
+    return strcmp(backend->kind, "cuda") ? backend->kind : "auto";
+}
+
+static gdr_status no_plan(const gdr_set *set, char *msg, size_t n)
+{
+    gdr_problem p = {.s = set->s};
+    char text[GDR_PROBLEM_TEXT], why[512];
+
+    gdr_problem_format(&p, text, sizeof text);
+    first_reason(set, why, sizeof why);
+    return gdr_fail(GDR_ERR_NO_PLAN, msg, n,
+                    "no plan of match %s or better for %s%s; run: gdr-tune "
+                    "--device %s --only '%s'",
+                    gdr_match_name(set->worst), text, why,
+                    option_of(set->backend), text);
+}
+
+/* ---- open ---- */
+
+static gdr_status check_request(const gdr_static *s, gdr_match worst, char *msg,
+                                size_t n)
+{
+    gdr_problem p = {.s = {0}};
+
+    if (!s)
+        return gdr_fail(GDR_ERR_ARG, msg, n, "the static problem is NULL");
+    if (worst < GDR_MATCH_EXACT || worst > GDR_MATCH_GENERIC)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "worst is %d; allowed: a "
+                        "gdr_match, 0 .. %d",
+                        (int)worst, (int)GDR_MATCH_GENERIC);
+    p.s = *s;
+    return gdr_problem_check(&p, msg, n);
+}
+
+gdr_status gdr_set_open(const gdr_rows *rows, const gdr_backend *backend,
+                        void *dev, const gdr_static *s, gdr_match worst,
+                        gdr_set **out, char *msg, size_t n)
+{
+    gdr_status status = check_request(s, worst, msg, n);
+    gdr_set *set;
+
+    *out = NULL;
+    if (status)
+        return status;
+    set = calloc(1, sizeof *set);
+    if (!set)
+        return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "out of memory");
+    *set = (gdr_set){
+        .rows = rows, .backend = backend, .dev = dev, .s = *s, .worst = worst};
+    set->attempt = calloc((size_t)rows->n_codes + 1, sizeof *set->attempt);
+    status = set->attempt ? open_best(set) : GDR_ERR_NO_MEMORY;
+    if (status)
+        gdr_fail(status, msg, n, "%s", gdr_strerror(status));
+    else if (set->n == 0)
+        status = no_plan(set, msg, n);
+    if (status)
+        gdr_set_close(set);
+    else
+        *out = set;
+    return status;
+}
+
+/* ---- every call ---- */
+
+gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
+                        gdr_plan *plan)
+{
+    gdr_match match;
+    uint32_t index;
+
+    if (gdr_table_find(set->table, x, &index, &match))
+        return GDR_ERR_ARG;
+    if (match > set->worst)
+        return GDR_ERR_NO_PLAN;
+    *plan = (gdr_plan){&set->recipe[index], match};
+    return GDR_OK;
+}
+
+gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
+                             gdr_plan_info *info)
+{
+    const gdr_recipe *r;
+    int64_t workspace;
+
+    if (!plan || !plan->recipe || !x || !info || info->size < sizeof *info)
+        return GDR_ERR_ARG;
+    r = plan->recipe;
+    if (x->B < 0 || x->T < 0 || x->Hk < 1 || x->Hv < 1 || x->Hv % x->Hk)
+        return GDR_ERR_ARG;
+    workspace = gdr_recipe_workspace(r, x);
+    if (workspace < 0 || (uint64_t)workspace > SIZE_MAX)
+        return GDR_ERR_ARG;
+    *info = (gdr_plan_info){.size = info->size,
+                            .match = plan->match,
+                            .kernel = r->kernel,
+                            .config = r->config,
+                            .problem = r->problem,
+                            .reduction = r->reduction,
+                            .time_ns = r->time_ns,
+                            .workspace_bytes = (size_t)workspace};
+    return GDR_OK;
+}
+
+gdr_status gdr_launch(const gdr_plan *plan, const gdr_args *args, void *stream,
+                      char *msg, size_t n)
+{
+    gdr_status status;
+
+    if (!plan || !plan->recipe)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "plan: not one that gdr_set_find returned");
+    if (!args || args->size != sizeof *args)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "args: %s; start from gdr_args_init",
+                        args ? "size is not sizeof(gdr_args)" : "NULL");
+    status = gdr_args_check(&plan->recipe->s, args, msg, n);
+    if (status)
+        return status;
+    return gdr_recipe_launch(plan->recipe, args, stream, msg, n);
+}
