@@ -381,6 +381,40 @@ static void test_show_json(void **state)
     close_sink(&s);
 }
 
+/* While a problem is being finished, its default is known by its gate alone. */
+static void test_winner_attached(void **state)
+{
+    place *p = *state;
+    char w[GDR_HASH_TEXT], d[GDR_HASH_TEXT];
+    put_device(p, &(gdr_device_row){"cpu:none:x", "cpu", "none", "", "Zuse"});
+    put_variant(p, STATICS, "rows=4", w);
+    put_variant(p, STATICS, "rows=2", d);
+    put_trial(p, STATICS, d, "ok", 0, 0, 0, NULL);
+    gdr_winner_row row = {.choice = {.problem = STATICS " / b8t1hk16hv32",
+                                     .variant = w,
+                                     .fallback = d},
+                          .variant = {.config = "rows=4"},
+                          .device = {.fingerprint = "", .kind = ""},
+                          .device_id = p->device};
+    for (int attached = 0; attached < 2; attached++) {
+        sink s;
+        open_sink(&s, 1, 0, 0);
+        if (attached)
+            gdr_report_attach(s.report, p->st);
+        gdr_report_winner(s.report, &row);
+        finish_sink(&s);
+        json_t *o = json_loads(s.out_text, 0, NULL);
+        assert_non_null(o);
+        const char *config = json_string_value(json_object_get(o, "default"));
+        if (attached)
+            assert_string_equal(config, "rows=2");
+        else
+            assert_null(config);
+        json_decref(o);
+        close_sink(&s);
+    }
+}
+
 /* On the machine that tuned it, a row matches exactly. */
 static void test_show_here(void **state)
 {
@@ -693,13 +727,14 @@ static void test_explain_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clean),     cmocka_unit_test(test_width),
-        cmocka_unit_test(test_units),     cmocka_unit_test(test_columns),
-        placed(test_show_table),          placed(test_show_only),
-        placed(test_show_json),           placed(test_show_here),
-        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_say_lines), cmocka_unit_test(test_progress),
-        placed(test_explain_exact),       placed(test_explain_other),
-        placed(test_explain_untuned),     placed(test_explain_json)};
+        cmocka_unit_test(test_clean),    cmocka_unit_test(test_width),
+        cmocka_unit_test(test_units),    cmocka_unit_test(test_columns),
+        placed(test_show_table),         placed(test_show_only),
+        placed(test_show_json),          placed(test_winner_attached),
+        placed(test_show_here),          cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_levels),   cmocka_unit_test(test_say_lines),
+        cmocka_unit_test(test_progress), placed(test_explain_exact),
+        placed(test_explain_other),      placed(test_explain_untuned),
+        placed(test_explain_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

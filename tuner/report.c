@@ -198,15 +198,22 @@ static int take_config(void *ctx, const gdr_trial_row *trial,
     return 1;
 }
 
-/* The default ran in the race, so that its trial has its config. */
+/* The default has passed the gate, so that a trial has its config: one of the
+ * problem or, while that is still being written, one of its static half. */
 static char *default_config(gdr_report *r, const gdr_winner_row *row)
 {
+    const char *problem = row->choice.problem, *slash = strstr(problem, " / ");
     lookup l = {row->choice.fallback, NULL};
     if (gdr_figures_of(&row->choice).is_default)
         return strdup(row->variant.config);
-    if (r->store)
-        gdr_store_each_trial(r->store, row->device_id, row->choice.problem,
-                             take_config, &l);
+    if (!r->store)
+        return NULL;
+    gdr_store_each_trial(r->store, row->device_id, problem, take_config, &l);
+    char *statics = slash ? strndup(problem, (size_t)(slash - problem)) : NULL;
+    if (!l.config && statics)
+        gdr_store_each_trial(r->store, row->device_id, statics, take_config,
+                             &l);
+    free(statics);
     return l.config;
 }
 
