@@ -81,7 +81,7 @@ local function line_code(line, display, n)
       if plain ~= "" then
         code[#code + 1] = string.format("__t(%q)", plain)
       end
-      code[#code + 1] = "__v(" .. expr .. ")"
+      code[#code + 1] = "__v((" .. expr .. "))"
       plain, pos = "", close + 1
     end
   end
@@ -123,12 +123,11 @@ local function compile(text, display)
 end
 
 -- Text of the value of an @(expr); its error is at the expression's line.
-local function value_text(...)
-  if select("#", ...) ~= 1 then error("@(...) needs exactly one value", 3) end
-  local text = sandbox.text((...))
+local function value_text(value)
+  local text = sandbox.text(value)
   if not text then
-    error("@(...) is " .. (... == nil and "nil" or
-          type(...) == "number" and "not finite" or "a " .. type(...)), 3)
+    error("@(...) is " .. (value == nil and "nil" or type(value) == "number"
+          and "not finite" or "a " .. type(value)), 3)
   end
   return text
 end
@@ -164,7 +163,7 @@ local function writer_names(writer, file)
   return {
     __l = function(n) writer:sync(file, n) end,
     __t = function(text) writer[#writer + 1] = text end,
-    __v = function(...) writer[#writer + 1] = value_text(...) end,
+    __v = function(value) writer[#writer + 1] = value_text(value) end,
     __n = function(continued) writer:newline(continued) end,
   }
 end
@@ -209,7 +208,7 @@ function M.inline(text, display)
   local pieces
   local env = setmetatable({
     __t = function(piece) pieces[#pieces + 1] = piece end,
-    __v = function(...) pieces[#pieces + 1] = value_text(...) end,
+    __v = function(value) pieces[#pieces + 1] = value_text(value) end,
   }, {
     __index = function(_, name)
       local value = lookup(name)
