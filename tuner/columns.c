@@ -26,7 +26,7 @@ gdr_status gdr_columns_open(const char *align, gdr_columns **out)
     gdr_columns *c = *out = calloc(1, sizeof *c);
     if (!c)
         return GDR_ERR_NO_MEMORY;
-    memcpy(c->align, align, n);
+    memcpy(c->align, align, n + 1);
     c->n = (int)n;
     c->last = &c->first;
     return GDR_OK;

@@ -78,9 +78,10 @@ static int is_ok(const gdr_entry *e)
     return strcmp(e->outcome, "ok") == 0;
 }
 
+/* Timed, failed, passed without being timed. */
 static int rank(const gdr_entry *e)
 {
-    return is_ok(e) && e->time_ns > 0 ? 0 : 1;
+    return !is_ok(e) ? 1 : e->time_ns > 0 ? 0 : 2;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -96,20 +97,14 @@ static int compare_entries(const void *a, const void *b)
     return d ? d : strcmp(x->hash, y->hash);
 }
 
-/* Takes out who passed and was not timed, sorts and counts the rest. */
+/* Sorts, takes out who passed and was not timed, counts. */
 static void arrange(gdr_field *f)
 {
-    int64_t n = 0;
-    for (int64_t i = 0; i < f->n; i++)
-        if (is_ok(&f->entry[i]) && !(f->entry[i].time_ns > 0))
-            free_entry(&f->entry[i]);
-        else
-            f->entry[n++] = f->entry[i];
-    f->n_passed = f->n - n;
-    f->n = n;
-    if (n > 1)
-        qsort(f->entry, (size_t)n, sizeof *f->entry, compare_entries);
-    while (f->n_timed < n && rank(&f->entry[f->n_timed]) == 0)
+    if (f->n > 1)
+        qsort(f->entry, (size_t)f->n, sizeof *f->entry, compare_entries);
+    for (; f->n > 0 && rank(&f->entry[f->n - 1]) == 2; f->n_passed++)
+        free_entry(&f->entry[--f->n]);
+    while (f->n_timed < f->n && rank(&f->entry[f->n_timed]) == 0)
         f->n_timed++;
 }
 
