@@ -14,17 +14,23 @@ typedef struct job_list {
     int n;
 } job_list;
 
+typedef struct compile_thread {
+    pthread_t id;
+    gdr_compile_queue *q;
+    const gdr_compile_job *job; /* what it runs, or NULL */
+} compile_thread;
+
 struct gdr_compile_queue {
     const gdr_target *target;
     double limit_s;
     pthread_mutex_t lock;
     pthread_cond_t work;  /* something waits, or the end */
-    pthread_cond_t quiet; /* nothing runs any more */
+    pthread_cond_t ended; /* a compilation ended */
     job_list waiting, finished;
     int running, paused, closing;
     int fd; /* eventfd: one count per finished job */
     int threads;
-    pthread_t thread[];
+    compile_thread thread[];
 };
 
 static void append(job_list *l, gdr_compile_job *job)
@@ -68,7 +74,8 @@ static gdr_compile_job *wait_for_job(gdr_compile_queue *q)
 
 static void *serve(void *arg)
 {
-    gdr_compile_queue *q = arg;
+    compile_thread *t = arg;
+    gdr_compile_queue *q = t->q;
     const uint64_t one = 1;
     gdr_compile_job *job;
 
@@ -77,13 +84,15 @@ static void *serve(void *arg)
     setpriority(PRIO_PROCESS, 0, 19);
     pthread_mutex_lock(&q->lock);
     while ((job = wait_for_job(q))) {
+        t->job = job;
         q->running++;
         pthread_mutex_unlock(&q->lock);
         compile(q, job);
         pthread_mutex_lock(&q->lock);
+        t->job = NULL;
+        q->running--;
         append(&q->finished, job);
-        if (--q->running == 0)
-            pthread_cond_broadcast(&q->quiet);
+        pthread_cond_broadcast(&q->ended);
         (void)!write(q->fd, &one, sizeof one);
     }
     pthread_mutex_unlock(&q->lock);
@@ -97,9 +106,13 @@ static int start_threads(gdr_compile_queue *q, int threads)
 
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    while (q->threads < threads &&
-           pthread_create(&q->thread[q->threads], NULL, serve, q) == 0)
+    while (q->threads < threads) {
+        compile_thread *t = &q->thread[q->threads];
+        t->q = q;
+        if (pthread_create(&t->id, NULL, serve, t))
+            break;
         q->threads++;
+    }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return q->threads > 0;
 }
@@ -118,7 +131,7 @@ gdr_status gdr_compile_queue_open(const gdr_target *target, int threads,
     q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->work, NULL);
-    pthread_cond_init(&q->quiet, NULL);
+    pthread_cond_init(&q->ended, NULL);
     if (q->fd < 0 || !start_threads(q, threads)) {
         gdr_compile_queue_close(q);
         return GDR_ERR_NO_MEMORY;
@@ -144,11 +157,11 @@ void gdr_compile_queue_close(gdr_compile_queue *q)
     pthread_cond_broadcast(&q->work);
     pthread_mutex_unlock(&q->lock);
     for (int i = 0; i < q->threads; i++)
-        pthread_join(q->thread[i], NULL);
+        pthread_join(q->thread[i].id, NULL);
     free_images(&q->finished);
     if (q->fd >= 0)
         close(q->fd);
-    pthread_cond_destroy(&q->quiet);
+    pthread_cond_destroy(&q->ended);
     pthread_cond_destroy(&q->work);
     pthread_mutex_destroy(&q->lock);
     free(q);
@@ -186,7 +199,7 @@ void gdr_compile_queue_pause(gdr_compile_queue *q)
     pthread_mutex_lock(&q->lock);
     q->paused = 1;
     while (q->running)
-        pthread_cond_wait(&q->quiet, &q->lock);
+        pthread_cond_wait(&q->ended, &q->lock);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -198,14 +211,42 @@ void gdr_compile_queue_resume(gdr_compile_queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-int gdr_compile_queue_drop(gdr_compile_queue *q)
+static int runs_for(const gdr_compile_queue *q, const void *owner)
 {
-    int left;
+    for (int i = 0; i < q->threads; i++)
+        if (q->thread[i].job && q->thread[i].job->owner == owner)
+            return 1;
+    return 0;
+}
+
+/* Takes the owner's jobs out of a list; their images go too. */
+static int remove_owner(job_list *l, const void *owner)
+{
+    job_list rest = {0};
+    int removed = 0;
+
+    for (gdr_compile_job *job; (job = take_first(l));) {
+        if (job->owner != owner) {
+            append(&rest, job);
+            continue;
+        }
+        free(job->image.code);
+        job->image.code = NULL;
+        removed++;
+    }
+    *l = rest;
+    return removed;
+}
+
+void gdr_compile_queue_withdraw(gdr_compile_queue *q, const void *owner)
+{
+    uint64_t count;
 
     pthread_mutex_lock(&q->lock);
-    while (take_first(&q->waiting))
-        ;
-    left = q->running + q->finished.n;
+    remove_owner(&q->waiting, owner);
+    while (runs_for(q, owner))
+        pthread_cond_wait(&q->ended, &q->lock);
+    for (int n = remove_owner(&q->finished, owner); n > 0; n--)
+        (void)!read(q->fd, &count, sizeof count);
     pthread_mutex_unlock(&q->lock);
-    return left;
 }

@@ -17,6 +17,7 @@ typedef struct gdr_compile_job {
     const char *source;
     size_t bytes;
     void *user;
+    const void *owner; /* who may withdraw it */
     /* filled in */
     gdr_status status;
     gdr_image image; /* the taker's */
@@ -40,8 +41,7 @@ int gdr_compile_queue_fd(const gdr_compile_queue *q);
 void gdr_compile_queue_pause(gdr_compile_queue *q);
 void gdr_compile_queue_resume(gdr_compile_queue *q);
 
-/* Forgets the jobs that have not begun; the rest come back by next. Returns how
- * many are still running or finished and not yet taken. */
-int gdr_compile_queue_drop(gdr_compile_queue *q);
+/* Forgets all jobs of an owner; returns when none of them runs. */
+void gdr_compile_queue_withdraw(gdr_compile_queue *q, const void *owner);
 
 #endif

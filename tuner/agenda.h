@@ -1,0 +1,35 @@
+/*
+ * agenda.h - which problems a run is about: shape lists and --only, checked,
+ * each once, grouped by their static part in the order of their coming.
+ */
+#ifndef GDR_AGENDA_H
+#define GDR_AGENDA_H
+
+#include "../generator/generator.h"
+
+typedef struct gdr_group {
+    gdr_static s;
+    gdr_problem *problem; /* [n] */
+    int n, room;
+} gdr_group;
+
+typedef struct gdr_agenda {
+    gdr_group *group; /* [n] */
+    int n, room;
+    int64_t problems;
+} gdr_agenda;
+
+/*
+ * shapes: names or files of lists; none: the default list. only: a problem with
+ * extents is tuned, in a list or not (and without shapes no list is read); a
+ * static text keeps what a list has of it. Errors name the text and the remedy.
+ */
+gdr_status gdr_agenda_read(gdr_generator *g, const char *const *shapes,
+                           int n_shapes, const char *const *only, int n_only,
+                           gdr_agenda *out, char *msg, size_t n);
+void gdr_agenda_free(gdr_agenda *a);
+
+/* What is tuned when nobody says what. */
+extern const char gdr_agenda_default[];
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * batch.c - makes the entrants and keeps their rows. Invariant: an entrant's
+ * stamp is known before anything is compiled, so that what is stored can be
+ * found without a compiler run.
+ */
+#include "batch.h"
+
+#include "../runtime/recurrent_abi.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- making ---- */
+
+static gdr_status generator_failed(gdr_session *s, gdr_status st)
+{
+    snprintf(s->msg, s->n, "%s", gdr_generator_errmsg(s->generator));
+    return st;
+}
+
+static gdr_status expand(gdr_batch *b, gdr_entrant *e)
+{
+    gdr_session *s = b->session;
+
+    for (int i = 0; i < e->c->n_steps; i++) {
+        size_t bytes;
+        gdr_status st =
+            gdr_generator_expand(s->generator, &b->s, e->c->kernel,
+                                 e->c->config, i, &e->source[i], &bytes);
+        if (st != GDR_OK)
+            return generator_failed(s, st);
+    }
+    if (e->c->n_steps == 1)
+        gdr_hash_bytes(e->source[0], strlen(e->source[0]), e->hash);
+    else
+        gdr_hash_texts((const char *const *)e->source, (size_t)e->c->n_steps,
+                       e->hash);
+    gdr_session_stamp(s, e->hash, GDR_RECURRENT_ABI, e->stamp);
+    return GDR_OK;
+}
+
+static void free_sources(gdr_entrant *e)
+{
+    for (int i = 0; i < 8; i++) {
+        free(e->source[i]);
+        e->source[i] = NULL;
+    }
+}
+
+static int find_hash(const gdr_batch *b, const char *hash)
+{
+    for (int i = 0; i < b->n; i++)
+        if (!strcmp(b->e[i].hash, hash))
+            return i;
+    return -1;
+}
+
+/* The outcome that an earlier run stored for this very stamp, if any. */
+static gdr_status recall(gdr_batch *b, gdr_entrant *e)
+{
+    static const char *const known[] = {"ok",   "compile", "launch", "wrong",
+                                        "race", "timeout", "crash"};
+    gdr_session *s = b->session;
+    gdr_trial_row row;
+    gdr_status st;
+
+    if (!s->store || s->o->fresh)
+        return GDR_OK;
+    st = gdr_store_get_trial(s->store, s->device, b->statics, e->hash, e->stamp,
+                             &row);
+    if (st == GDR_ERR_NOT_FOUND)
+        return GDR_OK;
+    if (st != GDR_OK)
+        return gdr_session_store_failed(s, st);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(row.outcome, known[i])) {
+            e->outcome = known[i];
+            e->judged = e->stored = 1;
+        }
+    return GDR_OK;
+}
+
+/* Equal sources are one entrant: a tunable that changes nothing here. */
+static gdr_status add(gdr_batch *b, int64_t candidate)
+{
+    gdr_entrant *e = &b->e[b->n];
+    gdr_status st;
+    int same;
+
+    memset(e, 0, sizeof *e);
+    e->c = &b->space->candidate[candidate];
+    e->batch = b;
+    e->twin = -1;
+    e->error_o = e->error_s = -1;
+    st = expand(b, e);
+    if (st == GDR_OK && (same = find_hash(b, e->hash)) >= 0) {
+        if (!b->e[same].c->default_max_work && e->c->default_max_work)
+            b->e[same].c = e->c;
+        free_sources(e);
+        b->of_candidate[candidate] = same;
+        return GDR_OK;
+    }
+    if (st == GDR_OK)
+        st = recall(b, e);
+    b->of_candidate[candidate] = b->n++;
+    return st;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Over the sorted variant stamps: the space, whatever order it came in. */
+static gdr_status stamp_space(gdr_batch *b)
+{
+    const char **text = malloc(sizeof *text * (size_t)(b->n + 1));
+
+    if (!text)
+        return GDR_ERR_NO_MEMORY;
+    for (int i = 0; i < b->n; i++)
+        text[i] = b->e[i].stamp;
+    qsort(text, (size_t)b->n, sizeof *text, compare_texts);
+    gdr_hash_texts(text, (size_t)b->n, b->stamp);
+    free(text);
+    return GDR_OK;
+}
+
+/* Defaults first, the rest shuffled: what a budget cuts off is a fair sample.
+ */
+static void make_order(gdr_batch *b)
+{
+    uint64_t seed = (uint64_t)b->session->o->seed;
+    int n = 0;
+
+    for (int i = 0; i < b->n; i++)
+        if (b->e[i].c->default_max_work)
+            b->order[n++] = i;
+    for (int i = 0, first = n; i < b->n; i++) {
+        int at;
+        if (b->e[i].c->default_max_work)
+            continue;
+        at = first +
+             (int)(gdr_mix(seed, (uint64_t)i, 1) % (uint64_t)(n - first + 1));
+        b->order[n++] = b->order[at];
+        b->order[at] = i;
+    }
+}
+
+gdr_status gdr_batch_open(gdr_session *s, const gdr_static *problem,
+                          gdr_batch **out)
+{
+    gdr_batch *b = calloc(1, sizeof *b);
+    gdr_problem p = {.s = *problem};
+    gdr_status st;
+
+    *out = b;
+    if (!b)
+        return GDR_ERR_NO_MEMORY;
+    b->session = s;
+    b->s = *problem;
+    gdr_problem_format(&p, b->statics, sizeof b->statics);
+    st = gdr_generator_space(s->generator, problem, &s->traits, &b->space);
+    if (st != GDR_OK)
+        return generator_failed(s, st);
+    b->e = calloc((size_t)b->space->n_candidates + 1, sizeof *b->e);
+    b->of_candidate = calloc((size_t)b->space->n_candidates + 1, sizeof(int));
+    b->order = calloc((size_t)b->space->n_candidates + 1, sizeof(int));
+    if (!b->e || !b->of_candidate || !b->order)
+        return GDR_ERR_NO_MEMORY;
+    for (int64_t i = 0; i < b->space->n_candidates && st == GDR_OK; i++)
+        st = add(b, i);
+    if (st == GDR_OK)
+        st = stamp_space(b);
+    make_order(b);
+    return st;
+}
+
+void gdr_batch_close(gdr_batch *b)
+{
+    if (!b)
+        return;
+    if (b->queued)
+        gdr_compile_queue_withdraw(b->session->queue, b);
+    for (int i = 0; b->e && i < b->space->n_candidates; i++) {
+        free_sources(&b->e[i]);
+        for (int k = 0; k < 8; k++) {
+            free(b->e[i].image[k].code);
+            free(b->e[i].job[k]);
+        }
+    }
+    gdr_space_close(b->space);
+    free(b->of_candidate);
+    free(b->order);
+    free(b->e);
+    free(b);
+}
+
+/* ---- rows ---- */
+
+static gdr_status put_variant(gdr_batch *b, const gdr_entrant *e)
+{
+    gdr_variant_row row = {e->hash,      b->statics,      e->c->kernel,
+                           e->c->config, e->c->reduction, GDR_RECURRENT_ABI};
+
+    return gdr_session_store_failed(
+        b->session, gdr_store_put_variant(b->session->store, &row));
+}
+
+gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
+                               gdr_trial_row *row, const char *problem)
+{
+    gdr_session *s = b->session;
+    gdr_status st = put_variant(b, e);
+
+    row->run = s->run;
+    row->device = s->device;
+    row->problem = problem;
+    row->variant = e->hash;
+    row->stamp = e->stamp;
+    if (st == GDR_OK)
+        st = gdr_session_store_failed(s, gdr_store_put_trial(s->store, row));
+    return st;
+}
+
+static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
+{
+    char hash[GDR_HASH_TEXT];
+    gdr_step_row row = {.variant = e->hash,
+                        .stamp = e->stamp,
+                        .n = i,
+                        .entry = e->c->step[i].entry,
+                        .grid_x = e->c->step[i].grid_x,
+                        .grid_y = e->c->step[i].grid_y,
+                        .grid_z = e->c->step[i].grid_z,
+                        .block = e->c->step[i].block,
+                        .smem = e->c->step[i].smem,
+                        .workspace = e->c->step[i].workspace,
+                        .isa = e->image[i].isa,
+                        .code = e->image[i].code,
+                        .bytes = (int64_t)e->image[i].bytes,
+                        .hash = hash};
+
+    gdr_hash_bytes(row.code, e->image[i].bytes, hash);
+    return gdr_session_store_failed(
+        b->session, gdr_store_put_step(b->session->store, &row));
+}
+
+gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e)
+{
+    gdr_status st = e->saved ? GDR_OK : put_variant(b, e);
+
+    if (e->saved)
+        return GDR_OK;
+    for (int i = 0; i < e->c->n_steps && st == GDR_OK; i++)
+        st = put_step(b, e, i);
+    e->saved = st == GDR_OK;
+    return st;
+}
+
+gdr_status gdr_batch_put_defaults(gdr_batch *b)
+{
+    gdr_session *s = b->session;
+    gdr_status st = GDR_OK;
+
+    for (int64_t i = 0; i < b->space->n_candidates && st == GDR_OK; i++) {
+        gdr_entrant *e = &b->e[b->of_candidate[i]];
+        gdr_default_row row = {s->device, b->statics,
+                               b->space->candidate[i].default_max_work, e->hash,
+                               e->stamp};
+        if (!row.max_work || strcmp(e->outcome ? e->outcome : "", "ok") ||
+            !e->compiled)
+            continue;
+        st = gdr_batch_save(b, e);
+        if (st == GDR_OK)
+            st = gdr_session_store_failed(
+                s, gdr_store_put_default(s->store, &row));
+    }
+    return st;
+}
+
+/* ---- asking ---- */
+
+int gdr_entrant_fit(const gdr_entrant *e)
+{
+    return e->judged && e->compiled && e->twin < 0 && !strcmp(e->outcome, "ok");
+}
+
+/* The entrant that stands for e: itself, or the one with the same code. */
+static int stands_for(const gdr_batch *b, int i)
+{
+    return b->e[i].twin >= 0 ? b->e[i].twin : i;
+}
+
+int gdr_batch_default(const gdr_batch *b, int64_t work)
+{
+    int64_t candidate = gdr_space_default(b->space, work);
+    int best = -1;
+
+    if (candidate < 0)
+        return -1;
+    best = stands_for(b, b->of_candidate[candidate]);
+    if (gdr_entrant_fit(&b->e[best]))
+        return best;
+    best = -1;
+    for (int i = 0; i < b->n; i++) {
+        int is_default = b->e[i].c->default_max_work > 0;
+        if (!gdr_entrant_fit(&b->e[i]))
+            continue;
+        if (best < 0 || (is_default && !(b->e[best].c->default_max_work > 0)))
+            best = i;
+    }
+    return best;
+}
+
+void gdr_entrant_code(const gdr_entrant *e, gdr_code *code)
+{
+    code->n_steps = e->c->n_steps;
+    for (int i = 0; i < e->c->n_steps; i++) {
+        code->text[i] = (gdr_step_text){
+            e->c->step[i].entry,    e->c->step[i].grid_x, e->c->step[i].grid_y,
+            e->c->step[i].grid_z,   e->c->step[i].block,  e->c->step[i].smem,
+            e->c->step[i].workspace};
+        code->image[i] = &e->image[i];
+    }
+}

@@ -1,0 +1,81 @@
+/*
+ * batch.h - all variants of one static problem on their way to a race: made,
+ * compiled, gated, each outcome stored as it comes. What an earlier run has
+ * already judged under the same stamp is not judged again.
+ *
+ * Life cycle: open (expands everything, compiles nothing), compile, gate, any
+ * contests, close.
+ */
+#ifndef GDR_BATCH_H
+#define GDR_BATCH_H
+
+#include "session.h"
+
+typedef struct gdr_entrant {
+    const gdr_candidate *c;
+    struct gdr_batch *batch;
+    char hash[GDR_HASH_TEXT];  /* of the source */
+    char stamp[GDR_HASH_TEXT]; /* fresh stamp */
+    char code_hash[GDR_HASH_TEXT];
+    char *source[8]; /* NULL once compiled */
+    gdr_compile_job *job[8];
+    gdr_image image[8];
+    int to_compile; /* steps still in the queue */
+    int compiled;
+    int judged;          /* outcome is final */
+    int stored;          /* ... and from an earlier run */
+    int twin;            /* entrant with the same code and geometry, or -1 */
+    const char *outcome; /* static text */
+    double error_o, error_s;
+    char note[1024];
+    double last_ratio; /* in the last contest of the batch; 0: none */
+    int saved;         /* its steps are in the database */
+} gdr_entrant;
+
+typedef struct gdr_batch {
+    gdr_session *session;
+    gdr_static s;
+    char statics[GDR_PROBLEM_TEXT];
+    gdr_space *space;
+    int n; /* entrants; fewer than candidates where sources are equal */
+    gdr_entrant *e;
+    int *of_candidate;         /* [n_candidates] entrant of a candidate */
+    int *order;                /* [n] defaults first, then at random */
+    char stamp[GDR_HASH_TEXT]; /* of the whole space */
+    int queued;                /* jobs not yet come back */
+    int ready;                 /* compiled and gated */
+} gdr_batch;
+
+gdr_status gdr_batch_open(gdr_session *s, const gdr_static *problem,
+                          gdr_batch **out);
+void gdr_batch_close(gdr_batch *b);
+
+/* Queues whatever has to be compiled. */
+gdr_status gdr_batch_compile(gdr_batch *b);
+
+/* Compiles and gates until all are judged. end_s: no new ones after this time,
+ * defaults excepted. x: extents to check too. GDR_ERR_BUSY: interrupted. */
+gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
+                          int n_x);
+
+/* Stores the defaults of the spec that passed. */
+gdr_status gdr_batch_put_defaults(gdr_batch *b);
+
+/* Puts variant and steps of an entrant, once. */
+gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e);
+
+/* May it race? Passed, compiled, and not the same code as another. */
+int gdr_entrant_fit(const gdr_entrant *e);
+
+/* The entrant to measure against for this much work: the spec's default or,
+ * when that is not fit, the fit default or entrant nearest to it. -1: none. */
+int gdr_batch_default(const gdr_batch *b, int64_t work);
+
+/* Stores an outcome of an entrant for a problem (static or full text). */
+gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
+                               gdr_trial_row *row, const char *problem);
+
+/* What a compiled entrant's steps are, for a worker. */
+void gdr_entrant_code(const gdr_entrant *e, gdr_code *code);
+
+#endif
