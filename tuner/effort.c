@@ -25,8 +25,9 @@ typedef struct effort {
  * final rounds    the half-width of a median's interval is 1.25 * 1.96 *
  *                 sqrt(2) * noise / sqrt(rounds): at 1 % noise 0.7 % after 24,
  *                 0.43 % after 64, 0.25 % after 192. Least: where ci_stop can
- *                 be met at 0.5 to 1 % noise; most: what a problem may cost, as
- *                 32 candidates at 1.5 ms a sample then take 0.8, 3 and 6 s
+ *                 be met at 0.5 to 1 % noise; most: what a problem may cost.
+ *                 32 candidates of 1.5 ms a sample take 0.6, 1.3 and 2 s at 1 %
+ *                 noise, and never more than 0.8, 3 and 6 s
  * ci_stop         two runs may differ by 1 % (median) and 3 % (95th
  * percentile): half the former for measure, half that again for exhaustive
  * epsilon_min     a difference nobody would notice
