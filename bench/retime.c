@@ -192,9 +192,10 @@ static int set_up(stand *s, const gdr_problem *p, const char *name)
 {
     const gdr_device_info *info = s->r->target->backend->info(s->r->dev);
     int64_t workspace = 0, room = gdr_memory_available() / 2;
+    int64_t most = room < (1 << 30) ? room : 1 << 30; /* as gdr-tune does */
     gdr_footprint size;
     gdr_workload_options o = {
-        .cold_bytes = 3 * info->llc_bytes, .most_bytes = room, .seed = 1};
+        .cold_bytes = 3 * info->llc_bytes, .most_bytes = most, .seed = 1};
     if (gdr_footprint_of(p, &size) != GDR_OK || size.state > room ||
         size.tensors > room - size.state)
         return fail(name, "skipped: it does not fit in memory");

@@ -11,7 +11,7 @@
 #include "../tuner/stats.h"
 #include "../tuner/winners.h"
 
-/* The device that is timed on, and a database with its winners there. */
+/* The device that is timed on. */
 typedef struct retime retime;
 
 /* NULL with a message on stderr. */
