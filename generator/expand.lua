@@ -9,6 +9,7 @@
 -- error carries the template's own line; where the lines of the output and the
 -- template part, a #line joins them again, so that a compiler's does too.
 
+local host = require "host"
 local sandbox = require "sandbox"
 local M = {}
 
@@ -126,8 +127,9 @@ end
 local function value_text(value)
   local text = sandbox.text(value)
   if not text then
-    error("@(...) is " .. (value == nil and "nil" or type(value) == "number"
-          and "not finite" or "a " .. type(value)), 3)
+    host.blame("@(...) is " .. (value == nil and "nil" or
+               type(value) == "number" and "not finite" or
+               "a " .. type(value)))
   end
   return text
 end
@@ -173,12 +175,12 @@ local function run(job, name, depth)
   local file = "templates/" .. name
   local own = writer_names(job.writer, file)
   own.include = function(other)
-    if type(other) ~= "string" then error('write include "name"', 2) end
+    if type(other) ~= "string" then host.blame('write include "name"') end
     if depth == max_depth then
-      error('include "' .. other .. '": nested too deeply', 2)
+      host.blame('include "' .. other .. '": nested too deeply')
     end
     if not job.read(other) then
-      error('include "' .. other .. '": no such file in templates/', 2)
+      host.blame('include "' .. other .. '": no such file in templates/')
     end
     run(job, other, depth + 1)
   end

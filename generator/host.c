@@ -25,6 +25,16 @@ static int host_fail(lua_State *L)
     return raise_status(L, status[i], luaL_checkstring(L, 2));
 }
 
+/* host.blame(message, nth): an error of who called us, at the place of the nth
+ * function from here that others wrote */
+static int host_blame(lua_State *L)
+{
+    gdr_machine_place(L, luaL_optinteger(L, 2, 1));
+    lua_pushvalue(L, 1);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
 /* host.limit(millions, subject): a new budget of instructions */
 static int host_limit(lua_State *L)
 {
@@ -172,12 +182,17 @@ static int host_problem(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg host_functions[] = {
-    {"before", host_before},   {"fail", host_fail},
-    {"file", host_file},       {"limit", host_limit},
-    {"list", host_list},       {"lists", host_lists},
-    {"problem", host_problem}, {"read", host_read},
-    {"warn", host_warn},       {NULL, NULL}};
+static const luaL_Reg host_functions[] = {{"before", host_before},
+                                          {"blame", host_blame},
+                                          {"fail", host_fail},
+                                          {"file", host_file},
+                                          {"limit", host_limit},
+                                          {"list", host_list},
+                                          {"lists", host_lists},
+                                          {"problem", host_problem},
+                                          {"read", host_read},
+                                          {"warn", host_warn},
+                                          {NULL, NULL}};
 
 int gdr_host_push(lua_State *L)
 {

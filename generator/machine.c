@@ -10,8 +10,8 @@
 /* A template needs well under 1 MiB; a space of 100000 configs some 100. */
 static const size_t memory_limit = (size_t)256 << 20;
 /* Backstop for what costs much time in few instructions, such as long copies. A
- * million instructions take 10 ms: ten times that, and a start for machines that
- * are emulated. */
+ * million instructions take 10 ms: ten times that, and a start for machines
+ * that are emulated. */
 static const double cpu_start_s = 5, cpu_per_million_s = 0.1;
 enum { HOOK_EVERY = 1000 };
 
@@ -49,13 +49,20 @@ static double cpu_now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Pushes "file:line: " of the innermost function that is not ours. */
-static void push_place(lua_State *L)
+/* Scripts of this folder are no place to send a template author to. */
+static const char own_prefix[] = "<generator>/";
+
+static int is_own(const char *source)
+{
+    return strncmp(source, own_prefix, sizeof(own_prefix) - 1) == 0;
+}
+
+void gdr_machine_place(lua_State *L, int64_t nth)
 {
     lua_Debug ar;
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline > 0 && strncmp(ar.short_src, "generator/", 10)) {
+        if (ar.currentline > 0 && !is_own(ar.short_src) && --nth <= 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
             return;
         }
@@ -68,10 +75,9 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     gdr_generator *g = gdr_machine_generator(L);
     (void)ar;
     g->instructions += HOOK_EVERY;
-    if (g->instructions <= g->instruction_limit &&
-        cpu_now_s() <= g->cpu_end_s)
+    if (g->instructions <= g->instruction_limit && cpu_now_s() <= g->cpu_end_s)
         return;
-    push_place(L);
+    gdr_machine_place(L, 1);
     lua_pushstring(L, "runs too long: an endless loop?");
     lua_concat(L, 2);
     lua_error(L);
@@ -100,7 +106,8 @@ static int require(lua_State *L)
     const struct gdr_packed_file *f = gdr_packed_find(file);
     if (!f)
         return luaL_error(L, "%s is not packed", file);
-    if (luaL_loadbufferx(L, f->text, f->bytes, lua_pushfstring(L, "@%s", file),
+    if (luaL_loadbufferx(L, f->text, f->bytes,
+                         lua_pushfstring(L, "@%s%s.lua", own_prefix, name),
                          "t"))
         return lua_error(L);
     lua_call(L, 0, 1);
@@ -140,7 +147,7 @@ static gdr_status failed(gdr_generator *g, int rc)
     else
         snprintf(g->errmsg, sizeof(g->errmsg), "%s",
                  message ? message : "the error is not a text");
-    if (st == GDR_ERR_TEMPLATE && !strncmp(g->errmsg, "generator/", 10))
+    if (st == GDR_ERR_TEMPLATE && is_own(g->errmsg))
         st = GDR_ERR_INTERNAL;
     return st;
 }

@@ -40,6 +40,10 @@ void gdr_machine_push(lua_State *L, const char *module, const char *name);
 /* Inside enter: a new budget of instructions for the script `subject`. */
 void gdr_machine_limit(gdr_generator *g, int64_t millions, const char *subject);
 
+/* Inside enter: pushes "file:line: " of the nth innermost function (1, 2, ...)
+ * that others wrote; the subject when a tail call left none. */
+void gdr_machine_place(lua_State *L, int64_t nth);
+
 gdr_generator *gdr_machine_generator(lua_State *L);
 
 /* Inside enter: pushes the table `host`, what scripts here ask of C. */

@@ -52,11 +52,11 @@ end
 
 local function sorted_pairs(t)
   if type(t) ~= "table" then
-    error("pairs: a table is needed, not a " .. type(t), 2)
+    host.blame("pairs: a table is needed, not a " .. type(t))
   end
   local keys = M.sorted_keys(t)
   if not keys then
-    error("pairs: only numbers, strings and booleans have an order", 2)
+    host.blame("pairs: only numbers, strings and booleans have an order")
   end
   local i = 0
   return function()
@@ -67,7 +67,7 @@ end
 
 local function stable_tostring(value)
   local text = value == nil and "nil" or M.text(value)
-  if not text then error("a " .. type(value) .. " has no stable text", 2) end
+  if not text then host.blame("a " .. type(value) .. " has no stable text") end
   return text
 end
 
@@ -81,10 +81,15 @@ local function plain_format(form, ...)
   local rest = string.gsub(string.gsub(form, "%%%%", ""),
                            "%%[-+ #0]*%d*%.?%d*[dixXocs]", "")
   if string.find(rest, "%", 1, true) then
-    error("format: only %d %i %x %X %o %c %s and %% are allowed", 2)
+    host.blame("format: only %d %i %x %X %o %c %s and %% are allowed")
   end
-  for i = 1, args.n do args[i] = M.text(args[i]) or error(
-    "format: argument " .. i .. " is a " .. type(args[i]), 2) end
+  for i = 1, args.n do
+    local text = M.text(args[i])
+    if not text then
+      host.blame("format: argument " .. i .. " is a " .. type(args[i]))
+    end
+    if type(args[i]) == "boolean" then args[i] = text end
+  end
   return string.format(form, table.unpack(args, 1, args.n))
 end
 
@@ -107,11 +112,11 @@ end
 
 local function plain_error(message, level)
   if type(message) ~= "string" then message = "error: a string is needed" end
-  error(message, (level or 1) + 1)
+  host.blame(message, math.tointeger(level))
 end
 
 local function plain_assert(value, message)
-  if not value then plain_error(message or "assertion failed", 2) end
+  if not value then plain_error(message or "assertion failed") end
   return value
 end
 
@@ -133,13 +138,13 @@ function M.strict(lookup, own)
     __index = function(_, name)
       local value = lookup(name)
       if value == nil then
-        error("undeclared name '" .. tostring(name) .. "'", 2)
+        host.blame("undeclared name '" .. tostring(name) .. "'")
       end
       return value
     end,
     __newindex = function(_, name)
-      error("'" .. tostring(name) .. "' is not a local: write local " ..
-            tostring(name), 2)
+      host.blame("'" .. tostring(name) .. "' is not a local: write local " ..
+            tostring(name))
     end,
   })
 end
@@ -150,11 +155,11 @@ function M.view(fields, what)
     __index = function(_, name)
       local value = fields[name]
       if value == nil then
-        error(what .. " has no field '" .. tostring(name) .. "'", 2)
+        host.blame(what .. " has no field '" .. tostring(name) .. "'")
       end
       return value
     end,
-    __newindex = function() error(what .. " cannot be changed", 2) end,
+    __newindex = function() host.blame(what .. " cannot be changed") end,
     __metatable = false,
   })
 end

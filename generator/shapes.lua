@@ -21,8 +21,8 @@ local function problems_for(depth)
   return function(name)
     local text, display = host.read(packed_name(tostring(name)))
     if not text or depth == max_depth then
-      error("problems: no packed list '" .. tostring(name) .. "'" ..
-            (text and ", or they take one another" or ""), 2)
+      host.blame("problems: no packed list '" .. tostring(name) .. "'" ..
+                 (text and ", or they take one another" or ""))
     end
     return load_list(text, display, depth + 1).problems
   end

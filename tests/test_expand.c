@@ -48,7 +48,9 @@ static const struct row good[] = {
     {"", LINE1 "\n"},
     {"a", LINE1 "a\n"},
     {"a\r\nb\r\n", LINE1 "a\nb\n"},
-    {"\xEF\xBB\xBF" "a\n", LINE1 "a\n"},
+    {"\xEF\xBB\xBF"
+     "a\n",
+     LINE1 "a\n"},
     {"@(n)@(n + 1)b@(n)", LINE1 "34b3\n"},
     {"@(select(2, 7, 8, 9))", LINE1 "8\n"},
     {"@@(n) @n ( @ (n)", LINE1 "@(n) @n ( @ (n)\n"},
@@ -77,8 +79,7 @@ static const struct row good[] = {
      LINE1 "#define A \\\n  b \\\n  c\n#line 6 \"templates/k/x.c\"\nd\n"},
     {"//@ local t = {\n//@   1, 2,\n//@ }\n@(t[2])",
      "#line 4 \"templates/k/x.c\"\n2\n"},
-    {"//@ include 'k/s.h'\na",
-     "#line 1 \"templates/k/s.h\"\ns3\n" LINE2 "a\n"},
+    {"//@ include 'k/s.h'\na", "#line 1 \"templates/k/s.h\"\ns3\n" LINE2 "a\n"},
     {"//@ for key, value in pairs { c = 1, a = 2, b = 3, [2] = 4 } do\n"
      "@(key)@(value)\n//@ end",
      LINE2 "24\n" LINE2 "a2\n" LINE2 "b3\n" LINE2 "c1\n"},
@@ -171,8 +172,7 @@ static void errors_name_the_line(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         folder_write(&f, "k/x.c", bad[i].text);
         char *got = expand(f.path, &st, message, sizeof(message));
-        if (got || st != GDR_ERR_TEMPLATE ||
-            !strstr(message, bad[i].wanted)) {
+        if (got || st != GDR_ERR_TEMPLATE || !strstr(message, bad[i].wanted)) {
             print_error("template:\n%s\nwanted: %s\ngot:    %s: %s\n",
                         bad[i].text, bad[i].wanted, gdr_strerror(st), message);
             wrong++;

@@ -129,7 +129,7 @@ static void steps_expand_as_ever(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Each step of the default of each cpu kernel, on one pinned device. */
+/* Each step of the first config of each cpu kernel, on one pinned device. */
 static void kernels_expand_as_ever(void **state)
 {
     static const struct {
@@ -152,8 +152,8 @@ static void kernels_expand_as_ever(void **state)
             last = c->kernel;
             for (int n = 0; n < c->n_steps; n++) {
                 char name[96];
-                char *source = expand(g, rows[i].statics, c->kernel, c->config,
-                                      n);
+                char *source =
+                    expand(g, rows[i].statics, c->kernel, c->config, n);
                 snprintf(name, sizeof(name), "%s.%s.%d", c->kernel,
                          rows[i].name, n);
                 *strchr(name, '/') = '.';
@@ -184,7 +184,7 @@ static void candidates_are_sorted_and_their_terms_parse(void **state)
             for (int n = 0; n < c->n_steps; n++) {
                 const char *texts[] = {c->step[n].grid_x, c->step[n].grid_y,
                                        c->step[n].grid_z, c->step[n].block,
-                                       c->step[n].smem, c->step[n].workspace};
+                                       c->step[n].smem,   c->step[n].workspace};
                 for (int t = 0; t < 6; t++) {
                     gdr_term term;
                     char msg[256] = "";
@@ -222,7 +222,8 @@ static void a_candidate_is_complete(void **state)
     gdr_generator_close(g);
 }
 
-/* 3 chunks x 4 n x 2 spare; what two constraints refuse counts for the first. */
+/* 3 chunks x 4 n x 2 spare; what two constraints refuse counts for the first.
+ */
 static void pruned_configs_have_a_count_and_a_reason(void **state)
 {
     gdr_generator *g = open_generator(overlay);
@@ -296,15 +297,13 @@ static void no_kernel_is_not_found(void **state)
     gdr_static s = static_of("recurrent:final:kv:f32/f32:k8v1:g");
     gdr_space *space = (gdr_space *)g;
     (void)state;
-    assert_int_equal(gdr_generator_space(g, &s, &d, &space),
-                     GDR_ERR_NOT_FOUND);
+    assert_int_equal(gdr_generator_space(g, &s, &d, &space), GDR_ERR_NOT_FOUND);
     assert_null(space);
     assert_string_equal(gdr_generator_errmsg(g),
                         "no kernel in templates/test serves recurrent:final:kv:"
                         "f32/f32:k8v1:g; test/pair: only for vk");
     d.kind = "nothing";
-    assert_int_equal(gdr_generator_space(g, &s, &d, &space),
-                     GDR_ERR_NOT_FOUND);
+    assert_int_equal(gdr_generator_space(g, &s, &d, &space), GDR_ERR_NOT_FOUND);
     s.K = 7;
     assert_int_equal(gdr_generator_space(g, &s, &d, &space), GDR_ERR_ARG);
     gdr_space_close(NULL);
@@ -392,9 +391,8 @@ static void wrong_configs_are_named(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char *source;
         size_t bytes;
-        gdr_status st = gdr_generator_expand(g, &s, rows[i].kernel,
-                                             rows[i].config, rows[i].n,
-                                             &source, &bytes);
+        gdr_status st = gdr_generator_expand(
+            g, &s, rows[i].kernel, rows[i].config, rows[i].n, &source, &bytes);
         assert_int_equal(st, rows[i].st);
         assert_true((source != NULL) == (st == GDR_OK));
         if (!strstr(gdr_generator_errmsg(g), rows[i].message))

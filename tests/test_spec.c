@@ -67,8 +67,7 @@ static const struct row rows[] = {
     {"local s = 'x' while true do s = s .. s end",
      "k/x.lua: uses more than 256 MiB"},
     {"return ('x'):rep(1 << 40)", "k/x.lua"},
-    {HEAD STEPS TUNE
-     "where = { { 'x', function() while true do end end } } }",
+    {HEAD STEPS TUNE "where = { { 'x', function() while true do end end } } }",
      "k/x.lua:1: runs too long"},
     /* tune */
     {HEAD STEPS "tune = 3 }", "k/x.lua: tune: must be a table, not a number"},
