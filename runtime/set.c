@@ -149,35 +149,36 @@ static gdr_status open_best(gdr_set *set)
 
 /* ---- no plan ---- */
 
-/* Why the first row of the static problem that could not serve could not. */
+/* Why an entry of the static problem does not serve. */
+static void reason_of(const gdr_set *set, const gdr_entry *e, char *why,
+                      size_t n)
+{
+    const char *failed = set->attempt[e->code->id].why;
+    gdr_match rung;
+
+    if (failed)
+        snprintf(why, n, "its code does not load: %s", failed);
+    else if (gdr_entry_rung(e, set->backend, set->dev, &rung, why, n))
+        snprintf(why, n, "a match of kind %s", gdr_match_name(rung));
+}
+
+/* What is known about the want of a plan, as the end of a clause. */
 static void first_reason(const gdr_set *set, char *why, size_t n)
 {
+    const gdr_rows *rows = set->rows;
     gdr_problem want = {.s = set->s};
 
     why[0] = 0;
-    for (uint32_t i = 0; i < set->rows->n_entries && !why[0]; i++) {
-        const gdr_entry *e = &set->rows->entry[i];
+    for (uint32_t i = 0; i < rows->n_entries && !why[0]; i++) {
+        const gdr_entry *e = &rows->entry[i];
         gdr_problem have = {.s = e->problem.s};
-        const char *failed = set->attempt[e->code->id].why;
-        gdr_match rung;
 
-        if (gdr_problem_compare(&want, &have) != 0)
-            continue;
-        if (failed)
-            snprintf(why, n, "; a row's code does not load: %s", failed);
-        else if (gdr_entry_rung(e, set->backend, set->dev, &rung, why, n))
-            snprintf(why, n, "; a row would be a match of kind %s",
-                     gdr_match_name(rung));
-        else {
-            char reason[400];
-
-            snprintf(reason, sizeof reason, "%s", why);
-            snprintf(why, n, "; a row cannot serve: %s", reason);
-        }
+        if (gdr_problem_compare(&want, &have) == 0)
+            reason_of(set, e, why, n);
     }
-    if (!why[0] && set->rows->n_skipped > 0)
-        snprintf(why, n, "; %u rows were skipped, the first: %s",
-                 (unsigned)set->rows->n_skipped, set->rows->note[0]);
+    if (!why[0] && rows->n_skipped > 0)
+        snprintf(why, n, "skipped rows: %u, %s", (unsigned)rows->n_skipped,
+                 rows->note[0]);
 }
 
 /* The option of gdr-tune that names the device. */
@@ -194,9 +195,10 @@ static gdr_status no_plan(const gdr_set *set, char *msg, size_t n)
     gdr_problem_format(&p, text, sizeof text);
     first_reason(set, why, sizeof why);
     return gdr_fail(GDR_ERR_NO_PLAN, msg, n,
-                    "no plan of match %s or better for %s%s; run: gdr-tune "
+                    "no plan of match %s or better for %s%s%s; run: gdr-tune "
                     "--device %s --only '%s'",
-                    gdr_match_name(set->worst), text, why,
+                    gdr_match_name(set->worst), text,
+                    why[0] ? "; the first row: " : "", why,
                     option_of(set->backend), text);
 }
 
