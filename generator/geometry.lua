@@ -1,6 +1,6 @@
 -- geometry.lua: the grammar of launch terms, as libgdr evaluates them without
--- Lua (runtime/geometry.h): a product of integers, names and ceil(name/integer),
--- or min(product, product).
+-- Lua (runtime/geometry.h): a product of integers, names and
+-- ceil(name/integer), or min(product, product).
 
 local M = {}
 

@@ -1,5 +1,5 @@
--- space.lua: specs x statics x device -> the variants worth building, in a fixed
--- order, and for every config left out the first reason against it.
+-- space.lua: specs x statics x device -> the variants worth building, in a
+-- fixed order, and for every config left out the first reason against it.
 
 local host = require "host"
 local sandbox = require "sandbox"
@@ -31,9 +31,10 @@ local function candidate(spec, config, raw)
   for _, name in ipairs(spec.names) do copy[name] = config[name] end
   local lookup = spec_of.lookup(spec, copy, raw)
   local class = spec_of.config_text(spec.reduction, copy)
+  if class ~= "" then class = " " .. class end
   local out = { kernel = spec.kernel, values = copy, max_work = 0, step = {},
                 config = spec_of.config_text(spec.names, copy),
-                reduction = spec.kernel .. (class ~= "" and " " .. class or "") }
+                reduction = spec.kernel .. class }
   for i, step in ipairs(spec.steps) do
     out.step[i] = spec_of.geometry(step, lookup)
   end
@@ -163,6 +164,10 @@ function M.space(statics, device)
   local common, refused = spec_of.common(), ""
   local result = { candidates = {}, pruned = {}, total = 0 }
   for _, stem in ipairs(sandbox.sorted_keys(host.list(device.kind))) do
+    if not string.find(stem, "^[%w_-]+$") then
+      error("templates/" .. device.kind .. "/" .. stem ..
+            ".lua: a kernel's name is letters, digits, _ and -", 0)
+    end
     local spec = spec_of.load(device.kind .. "/" .. stem, common)
     local why = refusal(spec, s, d)
     if why then

@@ -1,5 +1,6 @@
 -- common.lua: what every spec, template and shape list sees beside the
--- statics of its problem. One entry adds a dtype, a head dim or a model's heads.
+-- statics of its problem. One entry adds a dtype, a head dim or a model's
+-- heads.
 
 -- Storage of the dtypes. ctype is an unsigned integer where C11 has no such
 -- float: the template converts.

@@ -1,6 +1,7 @@
 /* test_expand.c - templates: what they expand to, and what they may not say. */
 #include "generator_fixture.h"
 
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-/* needs the four above */
+/* needs some of the above */
 #include <cmocka.h>
 
 static const char spec[] =
@@ -139,13 +140,12 @@ static void open_folder(struct folder *f)
     folder_write(f, "k/bad.h", "a\n@(oops)\n");
 }
 
-static void templates_expand(void **state)
+static int expand_all_good(void)
 {
     struct folder f;
     char message[2048];
     gdr_status st;
     int wrong = 0;
-    (void)state;
     open_folder(&f);
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         folder_write(&f, "k/x.c", good[i].text);
@@ -158,6 +158,23 @@ static void templates_expand(void **state)
         free(got);
     }
     folder_close(&f);
+    return wrong;
+}
+
+static void templates_expand(void **state)
+{
+    (void)state;
+    assert_int_equal(expand_all_good(), 0);
+}
+
+/* A decimal comma, and an order of names that is not that of bytes. */
+static void the_locale_changes_nothing(void **state)
+{
+    (void)state;
+    if (!setlocale(LC_ALL, "de_DE.UTF-8"))
+        skip();
+    int wrong = expand_all_good();
+    setlocale(LC_ALL, "C");
     assert_int_equal(wrong, 0);
 }
 
@@ -244,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_expand),
+        cmocka_unit_test(the_locale_changes_nothing),
         cmocka_unit_test(errors_name_the_line),
         cmocka_unit_test(an_unread_tunable_is_a_warning),
         cmocka_unit_test(a_binary_template_is_refused),

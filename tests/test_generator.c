@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-/* needs the four above */
+/* needs some of the above */
 #include <cmocka.h>
 
 static const char overlay[] = "tests/templates";
@@ -118,7 +118,7 @@ static void steps_expand_as_ever(void **state)
     int wrong = 0;
     (void)state;
     for (int n = 0; n < 2; n++) {
-        char name[16];
+        char name[32];
         char *source =
             expand(g, plain_statics, "test/pair", "n=4 spare=0 chunk=16", n);
         snprintf(name, sizeof(name), "pair.%d", n);
@@ -460,6 +460,24 @@ static void a_folder_overrides_file_by_file(void **state)
     folder_close(&f);
 }
 
+static void a_kernel_has_a_plain_name(void **state)
+{
+    struct folder f;
+    gdr_generator_device d = device_of("k");
+    gdr_static s = static_of(plain_statics);
+    gdr_space *space;
+    (void)state;
+    folder_open(&f);
+    folder_write(&f, "k/x.old.lua", "return {}");
+    gdr_generator *g = open_generator(f.path);
+    assert_int_equal(gdr_generator_space(g, &s, &d, &space), GDR_ERR_TEMPLATE);
+    assert_string_equal(gdr_generator_errmsg(g),
+                        "templates/k/x.old.lua: a kernel's name is letters, "
+                        "digits, _ and -");
+    gdr_generator_close(g);
+    folder_close(&f);
+}
+
 static void what_a_script_changes_is_gone_at_the_next_call(void **state)
 {
     struct folder f;
@@ -591,6 +609,7 @@ int main(void)
         cmocka_unit_test(wrong_configs_are_named),
         cmocka_unit_test(a_missing_folder_is_an_error),
         cmocka_unit_test(a_folder_overrides_file_by_file),
+        cmocka_unit_test(a_kernel_has_a_plain_name),
         cmocka_unit_test(what_a_script_changes_is_gone_at_the_next_call),
         cmocka_unit_test(memory_that_runs_out_is_a_status),
         cmocka_unit_test(one_failed_allocation_is_harmless),

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-/* needs the four above */
+/* needs some of the above */
 #include <cmocka.h>
 
 enum { MAX = 256 };

@@ -355,11 +355,11 @@ INLINE void *column_of(const struct packet *w, void *to, long long columns)
 
 #line 26 "templates/cpu/rows_vk.h"
 
-#line 54 "templates/cpu/rows_vk.h"
+#line 62 "templates/cpu/rows_vk.h"
 
-#line 79 "templates/cpu/rows_vk.h"
+#line 95 "templates/cpu/rows_vk.h"
 
-#line 88 "templates/cpu/rows_vk.h"
+#line 104 "templates/cpu/rows_vk.h"
 
 #line 29 "templates/cpu/rows_vk.h"
 INLINE void sums_2_mem(const f32 *s,
@@ -367,275 +367,455 @@ INLINE void sums_2_mem(const f32 *s,
 {
 #line 34 "templates/cpu/rows_vk.h"
     vf k0 = {0}, q0 = {0};
-    for (int i = 0; i < 128; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k0 += s0 * load_f32(t->k + i - 0);
-        q0 += s0 * load_f32(t->q + i - 0);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k0 += s1 * load_f32(t->k + i - -4);
-        q0 += s1 * load_f32(t->q + i - -4);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k0 += s2 * load_f32(t->k + i - -8);
-        q0 += s2 * load_f32(t->q + i - -8);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k0 += s3 * load_f32(t->k + i - -12);
-        q0 += s3 * load_f32(t->q + i - -12);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k0 += s4 * load_f32(t->k + i - -16);
-        q0 += s4 * load_f32(t->q + i - -16);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k0 += s5 * load_f32(t->k + i - -20);
-        q0 += s5 * load_f32(t->q + i - -20);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k0 += s6 * load_f32(t->k + i - -24);
-        q0 += s6 * load_f32(t->q + i - -24);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k0 += s7 * load_f32(t->k + i - -28);
-        q0 += s7 * load_f32(t->q + i - -28);
-#line 47 "templates/cpu/rows_vk.h"
-    }
 #line 34 "templates/cpu/rows_vk.h"
     vf k1 = {0}, q1 = {0};
-    for (int i = 128; i < 256; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k1 += s0 * load_f32(t->k + i - 128);
-        q1 += s0 * load_f32(t->q + i - 128);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k1 += s1 * load_f32(t->k + i - 124);
-        q1 += s1 * load_f32(t->q + i - 124);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k1 += s2 * load_f32(t->k + i - 120);
-        q1 += s2 * load_f32(t->q + i - 120);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k1 += s3 * load_f32(t->k + i - 116);
-        q1 += s3 * load_f32(t->q + i - 116);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k1 += s4 * load_f32(t->k + i - 112);
-        q1 += s4 * load_f32(t->q + i - 112);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k1 += s5 * load_f32(t->k + i - 108);
-        q1 += s5 * load_f32(t->q + i - 108);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k1 += s6 * load_f32(t->k + i - 104);
-        q1 += s6 * load_f32(t->q + i - 104);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k1 += s7 * load_f32(t->k + i - 100);
-        q1 += s7 * load_f32(t->q + i - 100);
-#line 47 "templates/cpu/rows_vk.h"
-    }
-#line 50 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
-#line 52 "templates/cpu/rows_vk.h"
-}
+#line 36 "templates/cpu/rows_vk.h"
+    for (int i = 0; i < 128; i += 32) {
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk0 = load_f32(t->k + i + 0);
+        vf tq0 = load_f32(t->q + i + 0);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk1 = load_f32(t->k + i + 4);
+        vf tq1 = load_f32(t->q + i + 4);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk2 = load_f32(t->k + i + 8);
+        vf tq2 = load_f32(t->q + i + 8);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk3 = load_f32(t->k + i + 12);
+        vf tq3 = load_f32(t->q + i + 12);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk4 = load_f32(t->k + i + 16);
+        vf tq4 = load_f32(t->q + i + 16);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk5 = load_f32(t->k + i + 20);
+        vf tq5 = load_f32(t->q + i + 20);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk6 = load_f32(t->k + i + 24);
+        vf tq6 = load_f32(t->q + i + 24);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk7 = load_f32(t->k + i + 28);
+        vf tq7 = load_f32(t->q + i + 28);
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0);
+            k0 += x * tk0;
+            q0 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4);
+            k0 += x * tk1;
+            q0 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8);
+            k0 += x * tk2;
+            q0 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12);
+            k0 += x * tk3;
+            q0 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16);
+            k0 += x * tk4;
+            q0 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20);
+            k0 += x * tk5;
+            q0 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24);
+            k0 += x * tk6;
+            q0 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28);
+            k0 += x * tk7;
+            q0 += x * tq7;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128);
+            k1 += x * tk0;
+            q1 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132);
+            k1 += x * tk1;
+            q1 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136);
+            k1 += x * tk2;
+            q1 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140);
+            k1 += x * tk3;
+            q1 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144);
+            k1 += x * tk4;
+            q1 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148);
+            k1 += x * tk5;
+            q1 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152);
+            k1 += x * tk6;
+            q1 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156);
+            k1 += x * tk7;
+            q1 += x * tq7;
+        }
 #line 56 "templates/cpu/rows_vk.h"
+    }
+#line 58 "templates/cpu/rows_vk.h"
+    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
+#line 60 "templates/cpu/rows_vk.h"
+}
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_2_mem_mem(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 70 "templates/cpu/rows_vk.h"
+    float d1 = d[1];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
-    }
-#line 63 "templates/cpu/rows_vk.h"
-    for (int i = 128; i < 256; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 128) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - 124) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - 120) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - 116) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - 112) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - 108) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - 104) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - 100) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
+        vf k0 = load_f32(t->k + i + 0);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128) * decay;
+            x += k0 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 128, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132) * decay;
+            x += k1 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 132, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136) * decay;
+            x += k2 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 136, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140) * decay;
+            x += k3 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 140, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144) * decay;
+            x += k4 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 144, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148) * decay;
+            x += k5 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 148, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152) * decay;
+            x += k6 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 152, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156) * decay;
+            x += k7 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 156, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
-#line 56 "templates/cpu/rows_vk.h"
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_2_mem_tile(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 70 "templates/cpu/rows_vk.h"
+    float d1 = d[1];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
-    }
-#line 63 "templates/cpu/rows_vk.h"
-    for (int i = 128; i < 256; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 128) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - 124) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - 120) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - 116) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - 112) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - 108) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - 104) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - 100) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
+        vf k0 = load_f32(t->k + i + 0);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128) * decay;
+            x += k0 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 128, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132) * decay;
+            x += k1 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 132, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136) * decay;
+            x += k2 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 136, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140) * decay;
+            x += k3 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 140, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144) * decay;
+            x += k4 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 144, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148) * decay;
+            x += k5 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 148, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152) * decay;
+            x += k6 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 152, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156) * decay;
+            x += k7 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 156, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
 #line 29 "templates/cpu/rows_vk.h"
 INLINE void sums_2_tile(const f32 *s,
@@ -643,275 +823,455 @@ INLINE void sums_2_tile(const f32 *s,
 {
 #line 34 "templates/cpu/rows_vk.h"
     vf k0 = {0}, q0 = {0};
-    for (int i = 0; i < 128; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k0 += s0 * load_f32(t->k + i - 0);
-        q0 += s0 * load_f32(t->q + i - 0);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k0 += s1 * load_f32(t->k + i - -4);
-        q0 += s1 * load_f32(t->q + i - -4);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k0 += s2 * load_f32(t->k + i - -8);
-        q0 += s2 * load_f32(t->q + i - -8);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k0 += s3 * load_f32(t->k + i - -12);
-        q0 += s3 * load_f32(t->q + i - -12);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k0 += s4 * load_f32(t->k + i - -16);
-        q0 += s4 * load_f32(t->q + i - -16);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k0 += s5 * load_f32(t->k + i - -20);
-        q0 += s5 * load_f32(t->q + i - -20);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k0 += s6 * load_f32(t->k + i - -24);
-        q0 += s6 * load_f32(t->q + i - -24);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k0 += s7 * load_f32(t->k + i - -28);
-        q0 += s7 * load_f32(t->q + i - -28);
-#line 47 "templates/cpu/rows_vk.h"
-    }
 #line 34 "templates/cpu/rows_vk.h"
     vf k1 = {0}, q1 = {0};
-    for (int i = 128; i < 256; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k1 += s0 * load_f32(t->k + i - 128);
-        q1 += s0 * load_f32(t->q + i - 128);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k1 += s1 * load_f32(t->k + i - 124);
-        q1 += s1 * load_f32(t->q + i - 124);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k1 += s2 * load_f32(t->k + i - 120);
-        q1 += s2 * load_f32(t->q + i - 120);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k1 += s3 * load_f32(t->k + i - 116);
-        q1 += s3 * load_f32(t->q + i - 116);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k1 += s4 * load_f32(t->k + i - 112);
-        q1 += s4 * load_f32(t->q + i - 112);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k1 += s5 * load_f32(t->k + i - 108);
-        q1 += s5 * load_f32(t->q + i - 108);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k1 += s6 * load_f32(t->k + i - 104);
-        q1 += s6 * load_f32(t->q + i - 104);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k1 += s7 * load_f32(t->k + i - 100);
-        q1 += s7 * load_f32(t->q + i - 100);
-#line 47 "templates/cpu/rows_vk.h"
-    }
-#line 50 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
-#line 52 "templates/cpu/rows_vk.h"
-}
+#line 36 "templates/cpu/rows_vk.h"
+    for (int i = 0; i < 128; i += 32) {
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk0 = load_f32(t->k + i + 0);
+        vf tq0 = load_f32(t->q + i + 0);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk1 = load_f32(t->k + i + 4);
+        vf tq1 = load_f32(t->q + i + 4);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk2 = load_f32(t->k + i + 8);
+        vf tq2 = load_f32(t->q + i + 8);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk3 = load_f32(t->k + i + 12);
+        vf tq3 = load_f32(t->q + i + 12);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk4 = load_f32(t->k + i + 16);
+        vf tq4 = load_f32(t->q + i + 16);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk5 = load_f32(t->k + i + 20);
+        vf tq5 = load_f32(t->q + i + 20);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk6 = load_f32(t->k + i + 24);
+        vf tq6 = load_f32(t->q + i + 24);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk7 = load_f32(t->k + i + 28);
+        vf tq7 = load_f32(t->q + i + 28);
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0);
+            k0 += x * tk0;
+            q0 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4);
+            k0 += x * tk1;
+            q0 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8);
+            k0 += x * tk2;
+            q0 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12);
+            k0 += x * tk3;
+            q0 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16);
+            k0 += x * tk4;
+            q0 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20);
+            k0 += x * tk5;
+            q0 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24);
+            k0 += x * tk6;
+            q0 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28);
+            k0 += x * tk7;
+            q0 += x * tq7;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128);
+            k1 += x * tk0;
+            q1 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132);
+            k1 += x * tk1;
+            q1 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136);
+            k1 += x * tk2;
+            q1 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140);
+            k1 += x * tk3;
+            q1 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144);
+            k1 += x * tk4;
+            q1 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148);
+            k1 += x * tk5;
+            q1 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152);
+            k1 += x * tk6;
+            q1 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156);
+            k1 += x * tk7;
+            q1 += x * tq7;
+        }
 #line 56 "templates/cpu/rows_vk.h"
+    }
+#line 58 "templates/cpu/rows_vk.h"
+    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
+#line 60 "templates/cpu/rows_vk.h"
+}
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_2_tile_mem(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 70 "templates/cpu/rows_vk.h"
+    float d1 = d[1];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
-    }
-#line 63 "templates/cpu/rows_vk.h"
-    for (int i = 128; i < 256; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 128) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - 124) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - 120) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - 116) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - 112) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - 108) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - 104) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - 100) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
+        vf k0 = load_f32(t->k + i + 0);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128) * decay;
+            x += k0 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 128, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132) * decay;
+            x += k1 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 132, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136) * decay;
+            x += k2 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 136, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140) * decay;
+            x += k3 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 140, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144) * decay;
+            x += k4 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 144, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148) * decay;
+            x += k5 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 148, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152) * decay;
+            x += k6 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 152, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156) * decay;
+            x += k7 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 156, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
-#line 56 "templates/cpu/rows_vk.h"
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_2_tile_tile(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 70 "templates/cpu/rows_vk.h"
+    float d1 = d[1];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
-    }
-#line 63 "templates/cpu/rows_vk.h"
-    for (int i = 128; i < 256; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 128) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - 124) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - 120) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - 116) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - 112) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - 108) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - 104) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - 100) * d[1];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
+        vf k0 = load_f32(t->k + i + 0);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 128) * decay;
+            x += k0 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 128, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 132) * decay;
+            x += k1 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 132, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 136) * decay;
+            x += k2 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 136, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 140) * decay;
+            x += k3 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 140, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 144) * decay;
+            x += k4 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 144, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 148) * decay;
+            x += k5 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 148, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 152) * decay;
+            x += k6 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 152, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 156) * decay;
+            x += k7 * d1;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 156, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
 #line 29 "templates/cpu/rows_vk.h"
 INLINE void sums_1_mem(const f32 *s,
@@ -919,150 +1279,273 @@ INLINE void sums_1_mem(const f32 *s,
 {
 #line 34 "templates/cpu/rows_vk.h"
     vf k0 = {0}, q0 = {0};
+#line 36 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k0 += s0 * load_f32(t->k + i - 0);
-        q0 += s0 * load_f32(t->q + i - 0);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k0 += s1 * load_f32(t->k + i - -4);
-        q0 += s1 * load_f32(t->q + i - -4);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k0 += s2 * load_f32(t->k + i - -8);
-        q0 += s2 * load_f32(t->q + i - -8);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k0 += s3 * load_f32(t->k + i - -12);
-        q0 += s3 * load_f32(t->q + i - -12);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k0 += s4 * load_f32(t->k + i - -16);
-        q0 += s4 * load_f32(t->q + i - -16);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k0 += s5 * load_f32(t->k + i - -20);
-        q0 += s5 * load_f32(t->q + i - -20);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k0 += s6 * load_f32(t->k + i - -24);
-        q0 += s6 * load_f32(t->q + i - -24);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k0 += s7 * load_f32(t->k + i - -28);
-        q0 += s7 * load_f32(t->q + i - -28);
-#line 47 "templates/cpu/rows_vk.h"
-    }
-#line 50 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
-#line 52 "templates/cpu/rows_vk.h"
-}
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk0 = load_f32(t->k + i + 0);
+        vf tq0 = load_f32(t->q + i + 0);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk1 = load_f32(t->k + i + 4);
+        vf tq1 = load_f32(t->q + i + 4);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk2 = load_f32(t->k + i + 8);
+        vf tq2 = load_f32(t->q + i + 8);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk3 = load_f32(t->k + i + 12);
+        vf tq3 = load_f32(t->q + i + 12);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk4 = load_f32(t->k + i + 16);
+        vf tq4 = load_f32(t->q + i + 16);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk5 = load_f32(t->k + i + 20);
+        vf tq5 = load_f32(t->q + i + 20);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk6 = load_f32(t->k + i + 24);
+        vf tq6 = load_f32(t->q + i + 24);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk7 = load_f32(t->k + i + 28);
+        vf tq7 = load_f32(t->q + i + 28);
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0);
+            k0 += x * tk0;
+            q0 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4);
+            k0 += x * tk1;
+            q0 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8);
+            k0 += x * tk2;
+            q0 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12);
+            k0 += x * tk3;
+            q0 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16);
+            k0 += x * tk4;
+            q0 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20);
+            k0 += x * tk5;
+            q0 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24);
+            k0 += x * tk6;
+            q0 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28);
+            k0 += x * tk7;
+            q0 += x * tq7;
+        }
 #line 56 "templates/cpu/rows_vk.h"
+    }
+#line 58 "templates/cpu/rows_vk.h"
+    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
+#line 60 "templates/cpu/rows_vk.h"
+}
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_1_mem_mem(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k0 = load_f32(t->k + i + 0);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
-#line 56 "templates/cpu/rows_vk.h"
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_1_mem_tile(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k0 = load_f32(t->k + i + 0);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
 #line 29 "templates/cpu/rows_vk.h"
 INLINE void sums_1_tile(const f32 *s,
@@ -1070,150 +1553,273 @@ INLINE void sums_1_tile(const f32 *s,
 {
 #line 34 "templates/cpu/rows_vk.h"
     vf k0 = {0}, q0 = {0};
+#line 36 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 43 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0);
-        k0 += s0 * load_f32(t->k + i - 0);
-        q0 += s0 * load_f32(t->q + i - 0);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4);
-        k0 += s1 * load_f32(t->k + i - -4);
-        q0 += s1 * load_f32(t->q + i - -4);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8);
-        k0 += s2 * load_f32(t->k + i - -8);
-        q0 += s2 * load_f32(t->q + i - -8);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12);
-        k0 += s3 * load_f32(t->k + i - -12);
-        q0 += s3 * load_f32(t->q + i - -12);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16);
-        k0 += s4 * load_f32(t->k + i - -16);
-        q0 += s4 * load_f32(t->q + i - -16);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20);
-        k0 += s5 * load_f32(t->k + i - -20);
-        q0 += s5 * load_f32(t->q + i - -20);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24);
-        k0 += s6 * load_f32(t->k + i - -24);
-        q0 += s6 * load_f32(t->q + i - -24);
-#line 43 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28);
-        k0 += s7 * load_f32(t->k + i - -28);
-        q0 += s7 * load_f32(t->q + i - -28);
-#line 47 "templates/cpu/rows_vk.h"
-    }
-#line 50 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
-#line 52 "templates/cpu/rows_vk.h"
-}
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk0 = load_f32(t->k + i + 0);
+        vf tq0 = load_f32(t->q + i + 0);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk1 = load_f32(t->k + i + 4);
+        vf tq1 = load_f32(t->q + i + 4);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk2 = load_f32(t->k + i + 8);
+        vf tq2 = load_f32(t->q + i + 8);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk3 = load_f32(t->k + i + 12);
+        vf tq3 = load_f32(t->q + i + 12);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk4 = load_f32(t->k + i + 16);
+        vf tq4 = load_f32(t->q + i + 16);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk5 = load_f32(t->k + i + 20);
+        vf tq5 = load_f32(t->q + i + 20);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk6 = load_f32(t->k + i + 24);
+        vf tq6 = load_f32(t->q + i + 24);
+#line 38 "templates/cpu/rows_vk.h"
+        vf tk7 = load_f32(t->k + i + 28);
+        vf tq7 = load_f32(t->q + i + 28);
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0);
+            k0 += x * tk0;
+            q0 += x * tq0;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4);
+            k0 += x * tk1;
+            q0 += x * tq1;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8);
+            k0 += x * tk2;
+            q0 += x * tq2;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12);
+            k0 += x * tk3;
+            q0 += x * tq3;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16);
+            k0 += x * tk4;
+            q0 += x * tq4;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20);
+            k0 += x * tk5;
+            q0 += x * tq5;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24);
+            k0 += x * tk6;
+            q0 += x * tq6;
+        }
+#line 49 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28);
+            k0 += x * tk7;
+            q0 += x * tq7;
+        }
 #line 56 "templates/cpu/rows_vk.h"
+    }
+#line 58 "templates/cpu/rows_vk.h"
+    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
+#line 60 "templates/cpu/rows_vk.h"
+}
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_1_tile_mem(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k0 = load_f32(t->k + i + 0);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
-#line 56 "templates/cpu/rows_vk.h"
+#line 64 "templates/cpu/rows_vk.h"
 INLINE void update_1_tile_tile(
     const f32 *s, f32 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
+#line 70 "templates/cpu/rows_vk.h"
+    float d0 = d[0];
+#line 72 "templates/cpu/rows_vk.h"
     (void)tile;
-#line 63 "templates/cpu/rows_vk.h"
     for (int i = 0; i < 128; i += 32) {
-#line 65 "templates/cpu/rows_vk.h"
-        vf s0 = load_f32(s + i + 0) * decay;
-        s0 += load_f32(t->k + i - 0) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 0, s0);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s1 = load_f32(s + i + 4) * decay;
-        s1 += load_f32(t->k + i - -4) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 4, s1);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s2 = load_f32(s + i + 8) * decay;
-        s2 += load_f32(t->k + i - -8) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 8, s2);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s3 = load_f32(s + i + 12) * decay;
-        s3 += load_f32(t->k + i - -12) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 12, s3);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s4 = load_f32(s + i + 16) * decay;
-        s4 += load_f32(t->k + i - -16) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 16, s4);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s5 = load_f32(s + i + 20) * decay;
-        s5 += load_f32(t->k + i - -20) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 20, s5);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s6 = load_f32(s + i + 24) * decay;
-        s6 += load_f32(t->k + i - -24) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 24, s6);
-#line 65 "templates/cpu/rows_vk.h"
-        vf s7 = load_f32(s + i + 28) * decay;
-        s7 += load_f32(t->k + i - -28) * d[0];
-#line 70 "templates/cpu/rows_vk.h"
-        store_f32(to + i + 28, s7);
 #line 75 "templates/cpu/rows_vk.h"
+        vf k0 = load_f32(t->k + i + 0);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k1 = load_f32(t->k + i + 4);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k2 = load_f32(t->k + i + 8);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k3 = load_f32(t->k + i + 12);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k4 = load_f32(t->k + i + 16);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k5 = load_f32(t->k + i + 20);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k6 = load_f32(t->k + i + 24);
+#line 75 "templates/cpu/rows_vk.h"
+        vf k7 = load_f32(t->k + i + 28);
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 0) * decay;
+            x += k0 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 0, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 4) * decay;
+            x += k1 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 4, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 8) * decay;
+            x += k2 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 8, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 12) * decay;
+            x += k3 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 12, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 16) * decay;
+            x += k4 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 16, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 20) * decay;
+            x += k5 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 20, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 24) * decay;
+            x += k6 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 24, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 79 "templates/cpu/rows_vk.h"
+        {
+            vf x = load_f32(s + i + 28) * decay;
+            x += k7 * d0;
+#line 85 "templates/cpu/rows_vk.h"
+            store_f32(to + i + 28, x);
+#line 89 "templates/cpu/rows_vk.h"
+        }
+#line 92 "templates/cpu/rows_vk.h"
     }
-#line 77 "templates/cpu/rows_vk.h"
 }
 #line 52 "templates/cpu/recurrent.c"
 
@@ -1228,11 +1834,17 @@ INLINE void new_values(struct packet *w, int i, int c, const float *sum,
     }
 }
 
-#line 96 "templates/cpu/recurrent.c"
+/* The block at column c, near, in float32. */
+INLINE float *tile_of(const struct packet *w, int c)
+{
+    return w->tile + (w->whole ? c * 128 : 0);
+}
 
-#line 137 "templates/cpu/recurrent.c"
+#line 102 "templates/cpu/recurrent.c"
 
-#line 65 "templates/cpu/recurrent.c"
+#line 158 "templates/cpu/recurrent.c"
+
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_2_mem(const struct packet *w, int keep,
                                  const f32 *s,
@@ -1240,14 +1852,14 @@ INLINE void advance_2_mem(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 73 "templates/cpu/recurrent.c"
+#line 79 "templates/cpu/recurrent.c"
     if (keep)
         update_2_mem_tile(s, tile, tile, t, d);
     else
         update_2_mem_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_2_tile(const struct packet *w, int keep,
                                  const f32 *s,
@@ -1255,45 +1867,61 @@ INLINE void advance_2_tile(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 73 "templates/cpu/recurrent.c"
+#line 79 "templates/cpu/recurrent.c"
     if (keep)
         update_2_tile_tile(s, tile, tile, t, d);
     else
         update_2_tile_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 102 "templates/cpu/recurrent.c"
-/* Token i of the packet for the block of 2 columns that starts at c. */
-static void step_2(struct packet *w, int i, int c)
+#line 108 "templates/cpu/recurrent.c"
+/* Both sums of the block at column c for token i, and so o and d. */
+static void look_2(struct packet *w, int i, int c, float *d)
 {
     const struct token *t = &w->token[i];
-    const f32 *from = w->from + (long long)c * 128;
-    float *tile = w->tile + (w->whole ? c * 128 : 0);
     float sum[4] __attribute__((aligned(64)));
-    float d[2] __attribute__((aligned(64)));
-    int first = w->begin + i == 0;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-
-    if (first)
-        sums_2_mem(from, t, sum);
+    if (w->begin + i == 0)
+        sums_2_mem(w->from + (long long)c * 128, t, sum);
     else
-        sums_2_tile(tile, t, sum);
+        sums_2_tile(tile_of(w, c), t, sum);
     new_values(w, i, c, sum, d, 2);
-    if (first)
-        advance_2_mem(w, keep, from, to, tile, t, d);
+}
+
+static void move_2(struct packet *w, int i, int c, const float *d)
+{
+    const struct token *t = &w->token[i];
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int keep = w->update || w->begin + i + 1 < w->tokens;
+    if (w->begin + i == 0)
+        advance_2_mem(w, keep, w->from + (long long)c * 128, to,
+                         tile, t, d);
     else
         advance_2_tile(w, keep, tile, to, tile, t, d);
 }
 
-static int block_2(struct packet *w, int c)
+/* As many blocks as there is room for; returns the first column left. The next
+ * block is looked at before this one moves on for the last time: the latency of
+ * its sums hides behind the stores. */
+static int blocks_2(struct packet *w, int c)
 {
-    for (int i = 0; i < w->count; i++)
-        step_2(w, i, c);
-#line 134 "templates/cpu/recurrent.c"
-    return c + 2;
+    float d[2][2] __attribute__((aligned(64)));
+    int now = 0, last = w->count - 1;
+    if (c + 2 <= w->columns)
+        look_2(w, 0, c, d[now]);
+    for (; c + 2 <= w->columns; c += 2, now ^= 1) {
+        for (int i = 0; i < last; i++) {
+            move_2(w, i, c, d[now]);
+            look_2(w, i + 1, c, d[now]);
+        }
+        if (c + 4 <= w->columns)
+            look_2(w, 0, c + 2, d[!now]);
+        move_2(w, last, c, d[now]);
+#line 154 "templates/cpu/recurrent.c"
+    }
+    return c;
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_1_mem(const struct packet *w, int keep,
                                  const f32 *s,
@@ -1301,14 +1929,14 @@ INLINE void advance_1_mem(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 73 "templates/cpu/recurrent.c"
+#line 79 "templates/cpu/recurrent.c"
     if (keep)
         update_1_mem_tile(s, tile, tile, t, d);
     else
         update_1_mem_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_1_tile(const struct packet *w, int keep,
                                  const f32 *s,
@@ -1316,47 +1944,63 @@ INLINE void advance_1_tile(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 73 "templates/cpu/recurrent.c"
+#line 79 "templates/cpu/recurrent.c"
     if (keep)
         update_1_tile_tile(s, tile, tile, t, d);
     else
         update_1_tile_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 102 "templates/cpu/recurrent.c"
-/* Token i of the packet for the block of 1 columns that starts at c. */
-static void step_1(struct packet *w, int i, int c)
+#line 108 "templates/cpu/recurrent.c"
+/* Both sums of the block at column c for token i, and so o and d. */
+static void look_1(struct packet *w, int i, int c, float *d)
 {
     const struct token *t = &w->token[i];
-    const f32 *from = w->from + (long long)c * 128;
-    float *tile = w->tile + (w->whole ? c * 128 : 0);
     float sum[4] __attribute__((aligned(64)));
-    float d[1] __attribute__((aligned(64)));
-    int first = w->begin + i == 0;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-
-    if (first)
-        sums_1_mem(from, t, sum);
+    if (w->begin + i == 0)
+        sums_1_mem(w->from + (long long)c * 128, t, sum);
     else
-        sums_1_tile(tile, t, sum);
+        sums_1_tile(tile_of(w, c), t, sum);
     new_values(w, i, c, sum, d, 1);
-    if (first)
-        advance_1_mem(w, keep, from, to, tile, t, d);
+}
+
+static void move_1(struct packet *w, int i, int c, const float *d)
+{
+    const struct token *t = &w->token[i];
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int keep = w->update || w->begin + i + 1 < w->tokens;
+    if (w->begin + i == 0)
+        advance_1_mem(w, keep, w->from + (long long)c * 128, to,
+                         tile, t, d);
     else
         advance_1_tile(w, keep, tile, to, tile, t, d);
 }
 
-static int block_1(struct packet *w, int c)
+/* As many blocks as there is room for; returns the first column left. The next
+ * block is looked at before this one moves on for the last time: the latency of
+ * its sums hides behind the stores. */
+static int blocks_1(struct packet *w, int c)
 {
-    for (int i = 0; i < w->count; i++)
-        step_1(w, i, c);
-#line 134 "templates/cpu/recurrent.c"
-    return c + 1;
+    float d[2][1] __attribute__((aligned(64)));
+    int now = 0, last = w->count - 1;
+    if (c + 1 <= w->columns)
+        look_1(w, 0, c, d[now]);
+    for (; c + 1 <= w->columns; c += 1, now ^= 1) {
+        for (int i = 0; i < last; i++) {
+            move_1(w, i, c, d[now]);
+            look_1(w, i + 1, c, d[now]);
+        }
+        if (c + 2 <= w->columns)
+            look_1(w, 0, c + 1, d[!now]);
+        move_1(w, last, c, d[now]);
+#line 154 "templates/cpu/recurrent.c"
+    }
+    return c;
 }
-#line 140 "templates/cpu/recurrent.c"
+#line 161 "templates/cpu/recurrent.c"
 
-#line 178 "templates/cpu/recurrent.c"
+#line 199 "templates/cpu/recurrent.c"
 
 /* As float32; the rest of the last vector is zeros. */
 static void read_values(const bf16 *from, float *to, int count)
@@ -1414,13 +2058,11 @@ static void read_packet(struct packet *w, const gdr_recurrent_params *p,
 static void run_blocks(struct packet *w)
 {
     int c = 0;
-#line 236 "templates/cpu/recurrent.c"
-    while (c + 2 <= w->columns)
-        c = block_2(w, c);
-#line 239 "templates/cpu/recurrent.c"
-    while (c + 1 <= w->columns)
-        c = block_1(w, c);
-#line 245 "templates/cpu/recurrent.c"
+#line 257 "templates/cpu/recurrent.c"
+    c = blocks_2(w, c);
+#line 259 "templates/cpu/recurrent.c"
+    c = blocks_1(w, c);
+#line 264 "templates/cpu/recurrent.c"
 }
 
 static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,

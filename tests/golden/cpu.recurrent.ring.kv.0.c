@@ -877,11 +877,17 @@ INLINE void new_values(struct packet *w, int i, int c, const float *sum,
     }
 }
 
-#line 96 "templates/cpu/recurrent.c"
+/* The block at column c, near, in float32. */
+INLINE float *tile_of(const struct packet *w, int c)
+{
+    return w->tile + (w->whole ? c * 128 : 0);
+}
 
-#line 137 "templates/cpu/recurrent.c"
+#line 102 "templates/cpu/recurrent.c"
 
-#line 65 "templates/cpu/recurrent.c"
+#line 158 "templates/cpu/recurrent.c"
+
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_2_mem(const struct packet *w, int keep,
                                  const bf16 *s,
@@ -889,14 +895,14 @@ INLINE void advance_2_mem(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 89 "templates/cpu/recurrent.c"
+#line 95 "templates/cpu/recurrent.c"
     if (keep)
         update_2_mem_mem_kept(s, to, tile, t, d);
     else
         update_2_mem_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_2_tile(const struct packet *w, int keep,
                                  const f32 *s,
@@ -904,45 +910,61 @@ INLINE void advance_2_tile(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 89 "templates/cpu/recurrent.c"
+#line 95 "templates/cpu/recurrent.c"
     if (keep)
         update_2_tile_mem_kept(s, to, tile, t, d);
     else
         update_2_tile_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 102 "templates/cpu/recurrent.c"
-/* Token i of the packet for the block of 8 columns that starts at c. */
-static void step_2(struct packet *w, int i, int c)
+#line 108 "templates/cpu/recurrent.c"
+/* Both sums of the block at column c for token i, and so o and d. */
+static void look_2(struct packet *w, int i, int c, float *d)
 {
     const struct token *t = &w->token[i];
-    const bf16 *from = w->from + (long long)c * 1;
-    float *tile = w->tile + (w->whole ? c * 128 : 0);
     float sum[16] __attribute__((aligned(64)));
-    float d[8] __attribute__((aligned(64)));
-    int first = w->begin + i == 0;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-
-    if (first)
-        sums_2_mem(from, t, sum);
+    if (w->begin + i == 0)
+        sums_2_mem(w->from + (long long)c * 1, t, sum);
     else
-        sums_2_tile(tile, t, sum);
+        sums_2_tile(tile_of(w, c), t, sum);
     new_values(w, i, c, sum, d, 8);
-    if (first)
-        advance_2_mem(w, keep, from, to, tile, t, d);
+}
+
+static void move_2(struct packet *w, int i, int c, const float *d)
+{
+    const struct token *t = &w->token[i];
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int keep = w->update || w->begin + i + 1 < w->tokens;
+    if (w->begin + i == 0)
+        advance_2_mem(w, keep, w->from + (long long)c * 1, to,
+                         tile, t, d);
     else
         advance_2_tile(w, keep, tile, to, tile, t, d);
 }
 
-static int block_2(struct packet *w, int c)
+/* As many blocks as there is room for; returns the first column left. The next
+ * block is looked at before this one moves on for the last time: the latency of
+ * its sums hides behind the stores. */
+static int blocks_2(struct packet *w, int c)
 {
-    for (int i = 0; i < w->count; i++)
-        step_2(w, i, c);
-#line 134 "templates/cpu/recurrent.c"
-    return c + 8;
+    float d[2][8] __attribute__((aligned(64)));
+    int now = 0, last = w->count - 1;
+    if (c + 8 <= w->columns)
+        look_2(w, 0, c, d[now]);
+    for (; c + 8 <= w->columns; c += 8, now ^= 1) {
+        for (int i = 0; i < last; i++) {
+            move_2(w, i, c, d[now]);
+            look_2(w, i + 1, c, d[now]);
+        }
+        if (c + 16 <= w->columns)
+            look_2(w, 0, c + 8, d[!now]);
+        move_2(w, last, c, d[now]);
+#line 154 "templates/cpu/recurrent.c"
+    }
+    return c;
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_1_mem(const struct packet *w, int keep,
                                  const bf16 *s,
@@ -950,14 +972,14 @@ INLINE void advance_1_mem(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 89 "templates/cpu/recurrent.c"
+#line 95 "templates/cpu/recurrent.c"
     if (keep)
         update_1_mem_mem_kept(s, to, tile, t, d);
     else
         update_1_mem_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 65 "templates/cpu/recurrent.c"
+#line 71 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
 INLINE void advance_1_tile(const struct packet *w, int keep,
                                  const f32 *s,
@@ -965,47 +987,63 @@ INLINE void advance_1_tile(const struct packet *w, int keep,
                                  const float *d)
 {
     (void)w;
-#line 89 "templates/cpu/recurrent.c"
+#line 95 "templates/cpu/recurrent.c"
     if (keep)
         update_1_tile_mem_kept(s, to, tile, t, d);
     else
         update_1_tile_mem(s, to, tile, t, d);
-#line 94 "templates/cpu/recurrent.c"
+#line 100 "templates/cpu/recurrent.c"
 }
-#line 102 "templates/cpu/recurrent.c"
-/* Token i of the packet for the block of 4 columns that starts at c. */
-static void step_1(struct packet *w, int i, int c)
+#line 108 "templates/cpu/recurrent.c"
+/* Both sums of the block at column c for token i, and so o and d. */
+static void look_1(struct packet *w, int i, int c, float *d)
 {
     const struct token *t = &w->token[i];
-    const bf16 *from = w->from + (long long)c * 1;
-    float *tile = w->tile + (w->whole ? c * 128 : 0);
     float sum[8] __attribute__((aligned(64)));
-    float d[4] __attribute__((aligned(64)));
-    int first = w->begin + i == 0;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-
-    if (first)
-        sums_1_mem(from, t, sum);
+    if (w->begin + i == 0)
+        sums_1_mem(w->from + (long long)c * 1, t, sum);
     else
-        sums_1_tile(tile, t, sum);
+        sums_1_tile(tile_of(w, c), t, sum);
     new_values(w, i, c, sum, d, 4);
-    if (first)
-        advance_1_mem(w, keep, from, to, tile, t, d);
+}
+
+static void move_1(struct packet *w, int i, int c, const float *d)
+{
+    const struct token *t = &w->token[i];
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int keep = w->update || w->begin + i + 1 < w->tokens;
+    if (w->begin + i == 0)
+        advance_1_mem(w, keep, w->from + (long long)c * 1, to,
+                         tile, t, d);
     else
         advance_1_tile(w, keep, tile, to, tile, t, d);
 }
 
-static int block_1(struct packet *w, int c)
+/* As many blocks as there is room for; returns the first column left. The next
+ * block is looked at before this one moves on for the last time: the latency of
+ * its sums hides behind the stores. */
+static int blocks_1(struct packet *w, int c)
 {
-    for (int i = 0; i < w->count; i++)
-        step_1(w, i, c);
-#line 134 "templates/cpu/recurrent.c"
-    return c + 4;
+    float d[2][4] __attribute__((aligned(64)));
+    int now = 0, last = w->count - 1;
+    if (c + 4 <= w->columns)
+        look_1(w, 0, c, d[now]);
+    for (; c + 4 <= w->columns; c += 4, now ^= 1) {
+        for (int i = 0; i < last; i++) {
+            move_1(w, i, c, d[now]);
+            look_1(w, i + 1, c, d[now]);
+        }
+        if (c + 8 <= w->columns)
+            look_1(w, 0, c + 4, d[!now]);
+        move_1(w, last, c, d[now]);
+#line 154 "templates/cpu/recurrent.c"
+    }
+    return c;
 }
-#line 140 "templates/cpu/recurrent.c"
+#line 161 "templates/cpu/recurrent.c"
 
-#line 178 "templates/cpu/recurrent.c"
+#line 199 "templates/cpu/recurrent.c"
 
 /* As float32; the rest of the last vector is zeros. */
 static void read_values(const bf16 *from, float *to, int count)
@@ -1063,13 +1101,11 @@ static void read_packet(struct packet *w, const gdr_recurrent_params *p,
 static void run_blocks(struct packet *w)
 {
     int c = 0;
-#line 236 "templates/cpu/recurrent.c"
-    while (c + 8 <= w->columns)
-        c = block_2(w, c);
-#line 239 "templates/cpu/recurrent.c"
-    while (c + 4 <= w->columns)
-        c = block_1(w, c);
-#line 245 "templates/cpu/recurrent.c"
+#line 257 "templates/cpu/recurrent.c"
+    c = blocks_2(w, c);
+#line 259 "templates/cpu/recurrent.c"
+    c = blocks_1(w, c);
+#line 264 "templates/cpu/recurrent.c"
 }
 
 static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,
