@@ -252,13 +252,15 @@ static void fill_state(const head *h)
                           scale[h->value] * gdr_data_normal(seed, (uint64_t)i));
 }
 
-/* A_log up to log 16, as initialised; dt_bias about 0. Written through args:
- * the inputs of a case are its own. */
+/* A_log up to log 16, as initialised; every fourth head so small that an input
+ * of 100 leaves a finite gate (a softplus that overflows does not). dt_bias
+ * about 0. Written through args: the inputs of a case are its own. */
 static void fill_fused(const gdr_args *a, uint64_t seed)
 {
     float *A_log = (float *)a->A_log, *dt_bias = (float *)a->dt_bias;
     for (int64_t h = 0; h < a->x.Hv; h++) {
-        A_log[h] = (float)(5.7 * gdr_data_uniform(seed, (uint64_t)h) - 3);
+        double x = gdr_data_uniform(seed, (uint64_t)h);
+        A_log[h] = (float)(h % 4 == 3 ? 2 * x - 6 : 5.7 * x - 3);
         dt_bias[h] = (float)(0.5 * gdr_data_normal(~seed, (uint64_t)h));
     }
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WORKSPACE_ALIGN = 256 }; /* gdr_args.workspace */
+
 static size_t image_bytes(const gdr_buffer *b)
 {
     return 2 * b->zone + b->bytes;
@@ -30,7 +32,12 @@ static gdr_status open_workspace(gdr_stage *st)
     st->workspace_image = malloc(whole);
     if (!st->workspace_image)
         return GDR_ERR_NO_MEMORY;
-    return st->target->alloc(st->recipe->dev, whole, &st->workspace);
+    gdr_status status = st->target->alloc(
+        st->recipe->dev, whole + WORKSPACE_ALIGN, &st->workspace_memory);
+    uintptr_t p = (uintptr_t)st->workspace_memory + WORKSPACE_ALIGN - 1;
+    if (status == GDR_OK)
+        st->workspace = (void *)(p / WORKSPACE_ALIGN * WORKSPACE_ALIGN);
+    return status;
 }
 
 gdr_status gdr_stage_open(gdr_stage *st, const gdr_target *target,
@@ -59,8 +66,8 @@ void gdr_stage_close(gdr_stage *st)
             st->target->free(st->recipe->dev, st->device[i]);
         free(st->got[i]);
     }
-    if (st->workspace)
-        st->target->free(st->recipe->dev, st->workspace);
+    if (st->workspace_memory)
+        st->target->free(st->recipe->dev, st->workspace_memory);
     free(st->workspace_image);
     *st = (gdr_stage){0};
 }

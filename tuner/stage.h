@@ -16,7 +16,7 @@ typedef struct gdr_stage {
     const gdr_case *c;
     void *device[GDR_CASE_BUFFERS];
     unsigned char *got[GDR_CASE_BUFFERS]; /* the images after a run */
-    void *workspace;
+    void *workspace, *workspace_memory;   /* aligned in what was allocated */
     unsigned char *workspace_image;
     size_t workspace_bytes;
 } gdr_stage;
