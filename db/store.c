@@ -62,17 +62,34 @@ static const struct {
     {SQLITE_TOOBIG, GDR_ERR_ARG, "a row that is too big"},
 };
 
-/* A write that hits RLIMIT_FSIZE or a quota is a full disk to the user. */
+/* The errno of the last failure on the database's file or its journal. */
+static int last_errno(gdr_store *st)
+{
+    int error = 0;
+    sqlite3_file *journal = NULL;
+    if (!st->db)
+        return 0;
+    sqlite3_file_control(st->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    sqlite3_file_control(st->db, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+                         &journal);
+    if (!error && journal && journal->pMethods)
+        journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO,
+                                        &error);
+    return error ? error : sqlite3_system_errno(st->db);
+}
+
+/* A write that hits RLIMIT_FSIZE or a quota is a full disk to the user, but
+ * SQLite takes ENOSPC alone for one. */
 static int out_of_room(int rc, int error)
 {
-    return (rc & 0xff) == SQLITE_IOERR &&
-           (error == EFBIG || error == ENOSPC || error == EDQUOT);
+    int write = rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_TRUNCATE ||
+                rc == SQLITE_IOERR_FSYNC;
+    return write && (error == EFBIG || error == ENOSPC || error == EDQUOT);
 }
 
 gdr_status gdr_store_fail_sql(gdr_store *st, int rc)
 {
-    int error = st->db ? sqlite3_system_errno(st->db) : 0;
-    int primary = rc & 0xff, i = 0;
+    int error = last_errno(st), primary = rc & 0xff, i = 0;
     if (rc == SQLITE_IOERR_NOMEM)
         primary = SQLITE_NOMEM;
     if (out_of_room(rc, error))
@@ -84,12 +101,12 @@ gdr_status gdr_store_fail_sql(gdr_store *st, int rc)
     const char *detail = st->db && sqlite3_extended_errcode(st->db) == rc
                              ? sqlite3_errmsg(st->db)
                              : sqlite3_errstr(rc);
-    int system =
-        error && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN ||
-                  primary == SQLITE_FULL);
+    /* errno means something for these two alone */
+    if (primary != SQLITE_IOERR && primary != SQLITE_CANTOPEN)
+        error = 0;
     return gdr_store_fail(st, sql_errors[i].status, "%s (%s%s%s)",
-                          sql_errors[i].text, detail, system ? ": " : "",
-                          system ? strerror(error) : "");
+                          sql_errors[i].text, detail, error ? ": " : "",
+                          error ? strerror(error) : "");
 }
 
 const char *gdr_store_errmsg(const gdr_store *st)
