@@ -4,6 +4,7 @@
  */
 #include "../runtime/backend.h"
 #include "../tuner/columns.h"
+#include "../tuner/field.h"
 #include "../tuner/hash.h"
 #include "../tuner/json.h"
 #include "../tuner/race.h"
@@ -626,6 +627,49 @@ static void put_here(place *p)
                                       "rows must divide 128", 17));
 }
 
+/* The loser ran while the machine was twice as fast: its time says that it
+ * won, its rounds that it takes 1.5 times as long. */
+static void test_pairs(void **state)
+{
+    place *p = *state;
+    char w[GDR_HASH_TEXT], l[GDR_HASH_TEXT], d[GDR_HASH_TEXT];
+    double winner[16], loser[6];
+    gdr_field f;
+    put_device(p, &(gdr_device_row){"cpu:none:x", "cpu", "none", "", "Zuse"});
+    put_variant(p, STATICS, "w", w);
+    put_variant(p, STATICS, "l", l);
+    put_variant(p, STATICS, "d", d);
+    for (int i = 0; i < 16; i++)
+        winner[i] = i < 6 ? 50 + i : 100;
+    for (int i = 0; i < 6; i++)
+        loser[i] = i ? 1.5 * winner[i] : 1;
+    gdr_trial_row t = {.run = p->run,
+                       .device = p->device,
+                       .problem = STATICS " / b8t1hk16hv32",
+                       .stamp = "s",
+                       .outcome = "ok",
+                       .error_o = 0.5,
+                       .error_s = -1};
+    t.variant = w, t.time_ns = 100, t.stage = GDR_RACE_FINALIST;
+    t.samples = winner, t.n_samples = t.rounds = 16;
+    assert_ok(p, gdr_store_put_trial(p->st, &t));
+    t.variant = d, t.time_ns = 300;
+    assert_ok(p, gdr_store_put_trial(p->st, &t));
+    t.variant = l, t.time_ns = 79, t.stage = GDR_RACE_HALVED;
+    t.samples = loser, t.n_samples = t.rounds = 6;
+    assert_ok(p, gdr_store_put_trial(p->st, &t));
+    assert_ok(p, gdr_field_load(p->st, p->device, t.problem, &f));
+    assert_int_equal(f.n_timed, 3);
+    assert_string_equal(f.entry[0].config, "l");
+    gdr_field_pair(&f, w, d, 2.5);
+    assert_string_equal(f.entry[0].config, "w");
+    assert_true(f.entry[0].ratio == 1);
+    assert_string_equal(f.entry[1].config, "l");
+    assert_true(fabs(f.entry[1].ratio - 1.5) < 1e-9);
+    assert_true(f.entry[2].ratio == 2.5);
+    gdr_field_free(&f);
+}
+
 static gdr_status explain(place *p, const char *text, int json, sink *s)
 {
     gdr_problem problem;
@@ -733,8 +777,8 @@ int main(void)
         placed(test_show_json),          placed(test_winner_attached),
         placed(test_show_here),          cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_levels),   cmocka_unit_test(test_say_lines),
-        cmocka_unit_test(test_progress), placed(test_explain_exact),
-        placed(test_explain_other),      placed(test_explain_untuned),
-        placed(test_explain_json)};
+        cmocka_unit_test(test_progress), placed(test_pairs),
+        placed(test_explain_exact),      placed(test_explain_other),
+        placed(test_explain_untuned),    placed(test_explain_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

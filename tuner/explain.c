@@ -95,6 +95,10 @@ static gdr_status gather(gdr_explanation *e, gdr_store *st)
     s = gdr_field_load(st, device,
                        e->winner ? e->winner->row.choice.problem : e->text,
                        &e->field);
+    if (s == GDR_OK && e->winner)
+        gdr_field_pair(&e->field, e->winner->row.choice.variant,
+                       e->winner->row.choice.fallback,
+                       e->winner->row.choice.gain);
     if (s == GDR_OK)
         s = gdr_store_each_pruned(st, device, text, take_pruned, e);
     return s == GDR_OK ? e->status : s;

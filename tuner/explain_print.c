@@ -21,8 +21,7 @@ static const struct {
     [GDR_MATCH_GENERIC] = {"nothing is tuned: the plain kernel of libgdr", 0},
 };
 
-static const char *why_not(const gdr_explanation *e, const gdr_entry *t,
-                           double ratio)
+static const char *why_not(const gdr_explanation *e, const gdr_entry *t)
 {
     static const char *const stages[] = {
         [GDR_RACE_SCREENED] = "slower: out after the screening",
@@ -35,7 +34,8 @@ static const char *why_not(const gdr_explanation *e, const gdr_entry *t,
                           : "the winner";
     if (is_default)
         return "the default: slower";
-    if (t->stage == GDR_RACE_FINALIST && ratio <= 1 + fmax(0.005, 2 * c->noise))
+    if (t->stage == GDR_RACE_FINALIST &&
+        t->ratio <= 1 + fmax(0.005, 2 * c->noise))
         return "as fast, within noise";
     return t->stage >= 0 && t->stage <= GDR_RACE_FINALIST ? stages[t->stage]
                                                           : "slower";
@@ -45,15 +45,6 @@ static const char *why_not(const gdr_explanation *e, const gdr_entry *t,
 static int suspicious(const gdr_entry *t)
 {
     return !(t->spread <= 0.1);
-}
-
-static double ratio_of(const gdr_explanation *e, const gdr_entry *t)
-{
-    const gdr_entry *w =
-        gdr_field_find(&e->field, e->winner->row.choice.variant);
-    double of =
-        w && w->time_ns > 0 ? w->time_ns : e->winner->row.choice.time_ns;
-    return t->time_ns / of;
 }
 
 /* ---- for people ---- */
@@ -102,9 +93,12 @@ static gdr_status add_figures(const gdr_explanation *e, gdr_columns *c)
 static gdr_status add_plan(const gdr_explanation *e, gdr_columns *c)
 {
     const gdr_plan_info *info = &e->a.info;
+    const gdr_device_info *here = gdr_report_here(e->r);
     gdr_status s = gdr_columns_heading(c, e->text);
     if (s == GDR_OK)
-        s = pair(c, "device", "%s", gdr_device_fingerprint(e->a.dev));
+        s = pair(c, "device", "%s",
+                 here && !e->r->o.verbose ? here->name
+                                          : gdr_device_fingerprint(e->a.dev));
     if (s == GDR_OK)
         s = pair(c, "plan", "%s %s", info->kernel ? info->kernel : "",
                  info->config ? info->config : "");
@@ -138,11 +132,10 @@ static gdr_status add_timed(const gdr_explanation *e, gdr_columns *c,
                             const gdr_entry *t)
 {
     char ratio[32], time[32], spread[32], why[96];
-    double x = ratio_of(e, t);
-    gdr_text_number(x, 3, "", ratio, sizeof ratio);
+    gdr_text_number(t->ratio, 3, "", ratio, sizeof ratio);
     gdr_text_time(t->time_ns, time, sizeof time);
     gdr_text_number(100 * t->spread, 1, " %", spread, sizeof spread);
-    snprintf(why, sizeof why, "%s%s", why_not(e, t, x),
+    snprintf(why, sizeof why, "%s%s", why_not(e, t),
              suspicious(t) ? "; suspicious spread" : "");
     return gdr_columns_row(
         c, (const char *[]){ratio, time, spread, t->config, why});
@@ -239,16 +232,15 @@ static json_t *timed_array(const gdr_explanation *e)
     json_t *list = json_array();
     for (int64_t i = 0; e->winner && i < e->field.n_timed; i++) {
         const gdr_entry *t = &e->field.entry[i];
-        double ratio = ratio_of(e, t);
         json_t *o = json_object();
         json_object_set_new(o, "kernel", gdr_json_text(t->kernel));
         json_object_set_new(o, "config", gdr_json_text(t->config));
-        json_object_set_new(o, "ratio", gdr_json_number(ratio));
+        json_object_set_new(o, "ratio", gdr_json_number(t->ratio));
         json_object_set_new(o, "time_ns", gdr_json_number(t->time_ns));
         json_object_set_new(o, "spread", gdr_json_number(t->spread));
         json_object_set_new(o, "stage", json_integer((json_int_t)t->stage));
         json_object_set_new(o, "suspicious", json_boolean(suspicious(t)));
-        json_object_set_new(o, "why", gdr_json_text(why_not(e, t, ratio)));
+        json_object_set_new(o, "why", gdr_json_text(why_not(e, t)));
         json_array_append_new(list, o);
     }
     return list;

@@ -1,5 +1,8 @@
 /* field.c - everyone who was tried for a problem. */
 #include "field.h"
+#include "race.h"
+#include "stats.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +19,7 @@ static void free_entry(gdr_entry *e)
     free(e->config);
     free(e->outcome);
     free(e->note);
+    free(e->samples);
 }
 
 static int copy_entry(const gdr_trial_row *t, const gdr_variant_row *v,
@@ -30,8 +34,16 @@ static int copy_entry(const gdr_trial_row *t, const gdr_variant_row *v,
                        .time_ns = t->time_ns,
                        .spread = t->spread,
                        .error_o = t->error_o,
-                       .error_s = t->error_s};
-    if (out->hash && out->kernel && out->config && out->outcome && out->note)
+                       .error_s = t->error_s,
+                       .ratio = NAN,
+                       .run = t->run,
+                       .n_samples = t->n_samples};
+    size_t bytes = (size_t)t->n_samples * sizeof *t->samples;
+    out->samples = malloc(bytes + 1);
+    if (out->samples && bytes)
+        memcpy(out->samples, t->samples, bytes);
+    if (out->samples && out->hash && out->kernel && out->config &&
+        out->outcome && out->note)
         return 1;
     free_entry(out);
     return 0;
@@ -89,6 +101,8 @@ static int compare_entries(const void *a, const void *b)
     const gdr_entry *x = a, *y = b;
     int d = rank(x) - rank(y);
     if (d == 0 && rank(x) == 0)
+        d = (x->ratio > y->ratio) - (x->ratio < y->ratio);
+    if (d == 0 && rank(x) == 0)
         d = (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
     if (d == 0)
         d = strcmp(x->outcome, y->outcome);
@@ -106,6 +120,45 @@ static void arrange(gdr_field *f)
         free_entry(&f->entry[--f->n]);
     while (f->n_timed < f->n && rank(&f->entry[f->n_timed]) == 0)
         f->n_timed++;
+}
+
+/* Median of e / w over the rounds that e ran, but for the first; NaN when they
+ * are not of one race. The winner never left, and only in the final can it have
+ * run twice in a round: the rounds before stand at the same place in both. */
+static double paired(const gdr_entry *e, const gdr_entry *w)
+{
+    int n = 0;
+    if (e->run != w->run || e->n_samples < 2 || e->n_samples > w->n_samples ||
+        e->n_samples > INT32_MAX)
+        return NAN;
+    double *ratio = malloc((size_t)e->n_samples * sizeof *ratio);
+    for (int64_t i = 1; ratio && i < e->n_samples; i++) {
+        double x = e->samples[i] / w->samples[i];
+        if (isfinite(x) && x > 0)
+            ratio[n++] = x;
+    }
+    double mid = ratio ? gdr_stats_median(ratio, n).mid : NAN;
+    free(ratio);
+    return mid;
+}
+
+void gdr_field_pair(gdr_field *f, const char *winner, const char *fallback,
+                    double gain)
+{
+    const gdr_entry *w = gdr_field_find(f, winner);
+    for (int64_t i = 0; w && i < f->n_timed; i++) {
+        gdr_entry *e = &f->entry[i];
+        if (e == w)
+            e->ratio = 1;
+        else if (strcmp(e->hash, fallback) == 0)
+            e->ratio = gain;
+        else if (e->stage != GDR_RACE_FINALIST)
+            e->ratio = paired(e, w);
+        if (!isfinite(e->ratio))
+            e->ratio = e->time_ns / w->time_ns;
+    }
+    if (f->n_timed > 1)
+        qsort(f->entry, (size_t)f->n_timed, sizeof *f->entry, compare_entries);
 }
 
 gdr_status gdr_field_load(gdr_store *st, int64_t device, const char *problem,

@@ -157,7 +157,7 @@ gdr_figures gdr_figures_of(const gdr_choice_row *c)
     return f;
 }
 
-static const gdr_device_info *here(gdr_report *r)
+const gdr_device_info *gdr_report_here(gdr_report *r)
 {
     char msg[256];
     if (!r->backend) {
@@ -171,7 +171,7 @@ static const gdr_device_info *here(gdr_report *r)
 
 const char *gdr_report_match(gdr_report *r, const gdr_device_row *d)
 {
-    const gdr_device_info *info = here(r);
+    const gdr_device_info *info = gdr_report_here(r);
     if (!info || strcmp(info->kind, d->kind) != 0)
         return NULL;
     if (strcmp(info->fingerprint, d->fingerprint) == 0)

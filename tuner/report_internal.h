@@ -25,6 +25,9 @@ typedef struct gdr_figures {
 } gdr_figures;
 gdr_figures gdr_figures_of(const gdr_choice_row *choice);
 
+/* This machine's cpu, opened when first asked for; NULL when that fails. */
+const gdr_device_info *gdr_report_here(gdr_report *r);
+
 /* "exact", "sibling", or NULL: what results of that device are worth here. */
 const char *gdr_report_match(gdr_report *r, const gdr_device_row *device);
 
