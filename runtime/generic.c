@@ -28,7 +28,8 @@ typedef struct unit {
     float v[TILE], decay, beta;
 } unit;
 
-static float squared_scale(const float *x, int K)
+/* 1 / |x|, with the field's epsilon */
+static float inverse_norm(const float *x, int K)
 {
     double sum = 1e-6;
     for (int i = 0; i < K; i++)
@@ -40,11 +41,12 @@ static void read_vector(const unit *u, const void *base, int64_t at,
                         float scale, float *x)
 {
     const gdr_static *s = &u->g->s;
-    for (int i = 0; i < s->K; i++)
+    int K = s->K;
+    for (int i = 0; i < K; i++)
         x[i] = half_load(s->io, base, at + i);
     if (s->l2norm)
-        scale *= squared_scale(x, s->K);
-    for (int i = 0; i < s->K; i++)
+        scale *= inverse_norm(x, K);
+    for (int i = 0; i < K; i++)
         x[i] *= scale;
 }
 
