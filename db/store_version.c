@@ -39,6 +39,13 @@ static int is_empty(const identity *id)
     return id->application == 0 && id->version == 0 && id->objects == 0;
 }
 
+static gdr_status impossible_version(gdr_store *st, int64_t version)
+{
+    return gdr_store_fail(st, GDR_ERR_FORMAT,
+                          "damaged: schema version %lld; " GDR_STORE_RESTORE,
+                          (long long)version);
+}
+
 static gdr_status migrate_steps(gdr_store *st, const char *schema,
                                 const char *const *steps, int version)
 {
@@ -48,6 +55,8 @@ static gdr_status migrate_steps(gdr_store *st, const char *schema,
         status = gdr_store_exec(st, schema);
         id.version = version;
     }
+    if (status == GDR_OK && id.version < 1)
+        return impossible_version(st, id.version);
     for (; status == GDR_OK && id.version < version; id.version++)
         status = gdr_store_exec(st, steps[id.version - 1]);
     char sql[64];
@@ -129,10 +138,7 @@ gdr_status gdr_store_check_version(gdr_store *st)
                               "and libgdr, " GDR_STORE_CHOOSE,
                               (long long)id.version, GDR_STORE_VERSION);
     if (!is_empty(&id) && id.version < 1)
-        return gdr_store_fail(
-            st, GDR_ERR_FORMAT,
-            "damaged: schema version %lld; " GDR_STORE_RESTORE,
-            (long long)id.version);
+        return impossible_version(st, id.version);
     if (id.version == GDR_STORE_VERSION)
         return GDR_OK;
     if (st->mode == GDR_STORE_READ)

@@ -104,15 +104,17 @@ static gdr_status one_of_everything(const char *path, gdr_store_mode mode,
     return status;
 }
 
-/* One scenario with one failure. 0: there was no such request. */
-static int fail_once(const char *path, gdr_store_mode mode, long n)
+/* One scenario with one failure. 0, or the number of all requests if they are
+ * fewer than n. */
+static long fail_once(const char *path, gdr_store_mode mode, long n)
 {
     int acked;
     long live = memory.live;
     memory.requests = 0;
     memory.fail_at = n;
     gdr_status status = one_of_everything(path, mode, 3, &acked);
-    int reached = memory.requests >= n;
+    long requests = memory.requests;
+    int reached = requests >= n;
     memory.fail_at = 0;
     if (memory.live != live)
         fail_msg("allocation %ld: %ld blocks leaked", n, memory.live - live);
@@ -124,7 +126,7 @@ static int fail_once(const char *path, gdr_store_mode mode, long n)
         fail_msg("allocation %ld: an acknowledged row is lost", n);
     if (n % 16 == 0 && access(path, F_OK) == 0 && !kit_sound(path))
         fail_msg("allocation %ld: the file is damaged", n);
-    return reached;
+    return reached ? 0 : requests;
 }
 
 /* Steps the failure through every request of a scenario until none is left to
@@ -144,8 +146,9 @@ static long step_through(const char *path, gdr_store_mode mode,
             else
                 unlink(path);
             memory.forever = forever;
-            if (!fail_once(path, mode, n))
-                return memory.requests;
+            long all = fail_once(path, mode, n);
+            if (all)
+                return all;
         }
     }
 }
