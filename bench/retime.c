@@ -57,8 +57,8 @@ int retime_load(const retime *r, const char *path, retime_base *out)
     if (s == GDR_OK)
         s = gdr_winners_load(out->store, here, &out->winners);
     if (s != GDR_OK)
-        return fail(path, out->store ? gdr_store_errmsg(out->store)
-                                     : gdr_strerror(s));
+        return fail("retime", out->store ? gdr_store_errmsg(out->store)
+                                         : gdr_strerror(s));
     if (out->winners.n == 0)
         return fail(path, "nothing was tuned on this machine");
     return 1;
