@@ -12,6 +12,90 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- choosing ---- */
+
+/* Variants of a static problem that an effort may cost: each takes half a
+ * second to compile and gate, and whoever is near a default comes first. */
+static int64_t most_variants(const char *effort)
+{
+    if (!strcmp(effort, "quick"))
+        return 12;
+    return strcmp(effort, "measure") ? INT64_MAX : 32;
+}
+
+/* How many "name=int" words of two configs differ; both are sorted by name. */
+static int words_apart(const char *a, const char *b)
+{
+    int apart = 0;
+
+    while (*a || *b) {
+        size_t n = strcspn(a, " "), m = strcspn(b, " ");
+        apart += n != m || strncmp(a, b, n) != 0;
+        a += n + (a[n] == ' ');
+        b += m + (b[m] == ' ');
+    }
+    return apart;
+}
+
+typedef struct ranked {
+    int64_t candidate;
+    int apart; /* tunables away from the nearest default of its kernel */
+    uint64_t draw;
+} ranked;
+
+static int apart_from_defaults(const gdr_space *space, const gdr_candidate *c)
+{
+    int best = 99; /* a kernel without a default */
+
+    for (int64_t i = 0; i < space->n_candidates; i++) {
+        const gdr_candidate *d = &space->candidate[i];
+        int apart;
+        if (!d->default_max_work || strcmp(d->kernel, c->kernel))
+            continue;
+        apart = words_apart(d->config, c->config);
+        best = apart < best ? apart : best;
+    }
+    return best;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+
+    if (x->apart != y->apart)
+        return x->apart < y->apart ? -1 : 1;
+    if (x->draw != y->draw)
+        return x->draw < y->draw ? -1 : 1;
+    return 0;
+}
+
+static int by_candidate(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+
+    return x->candidate < y->candidate ? -1 : x->candidate > y->candidate;
+}
+
+/* The candidates that are tried, in the order of the space; all that are as
+ * near to a default are drawn by the seed. Returns how many; -1: no memory. */
+static int64_t choose(const gdr_batch *b, const char *effort, ranked **out)
+{
+    int64_t n = b->space->n_candidates, most = most_variants(effort);
+    ranked *r = calloc((size_t)n + 1, sizeof *r);
+
+    *out = r;
+    if (!r)
+        return -1;
+    for (int64_t i = 0; i < n; i++)
+        r[i] =
+            (ranked){i, apart_from_defaults(b->space, &b->space->candidate[i]),
+                     gdr_mix((uint64_t)b->session->o->seed, (uint64_t)i, 3)};
+    qsort(r, (size_t)n, sizeof *r, by_rank);
+    most = most < n ? most : n;
+    qsort(r, (size_t)most, sizeof *r, by_candidate);
+    return most;
+}
+
 /* ---- making ---- */
 
 static gdr_status generator_failed(gdr_session *s, gdr_status st)
@@ -149,8 +233,22 @@ static void make_order(gdr_batch *b)
     }
 }
 
+static gdr_status add_chosen(gdr_batch *b, const char *effort)
+{
+    ranked *chosen;
+    int64_t n = choose(b, effort, &chosen);
+    gdr_status st = n < 0 ? GDR_ERR_NO_MEMORY : GDR_OK;
+
+    for (int64_t i = 0; i < b->space->n_candidates; i++)
+        b->of_candidate[i] = -1;
+    for (int64_t i = 0; i < n && st == GDR_OK; i++)
+        st = add(b, chosen[i].candidate);
+    free(chosen);
+    return st;
+}
+
 gdr_status gdr_batch_open(gdr_session *s, const gdr_static *problem,
-                          gdr_batch **out)
+                          const char *effort, gdr_batch **out)
 {
     gdr_batch *b = calloc(1, sizeof *b);
     gdr_problem p = {.s = *problem};
@@ -170,8 +268,7 @@ gdr_status gdr_batch_open(gdr_session *s, const gdr_static *problem,
     b->order = calloc((size_t)b->space->n_candidates + 1, sizeof(int));
     if (!b->e || !b->of_candidate || !b->order)
         return GDR_ERR_NO_MEMORY;
-    for (int64_t i = 0; i < b->space->n_candidates && st == GDR_OK; i++)
-        st = add(b, i);
+    st = add_chosen(b, effort);
     if (st == GDR_OK)
         st = stamp_space(b);
     make_order(b);
@@ -266,13 +363,16 @@ gdr_status gdr_batch_put_defaults(gdr_batch *b)
     gdr_status st = GDR_OK;
 
     for (int64_t i = 0; i < b->space->n_candidates && st == GDR_OK; i++) {
-        gdr_entrant *e = &b->e[b->of_candidate[i]];
-        gdr_default_row row = {s->device, b->statics,
-                               b->space->candidate[i].default_max_work, e->hash,
-                               e->stamp};
-        if (!row.max_work || strcmp(e->outcome ? e->outcome : "", "ok") ||
-            !e->compiled)
+        int64_t max_work = b->space->candidate[i].default_max_work;
+        gdr_entrant *e = max_work && b->of_candidate[i] >= 0
+                             ? &b->e[b->of_candidate[i]]
+                             : NULL;
+        gdr_default_row row = {
+            .device = s->device, .statics = b->statics, .max_work = max_work};
+        if (!e || !e->compiled || strcmp(e->outcome, "ok"))
             continue;
+        row.variant = e->hash;
+        row.variant_stamp = e->stamp;
         st = gdr_batch_save(b, e);
         if (st == GDR_OK)
             st = gdr_session_store_failed(
@@ -299,7 +399,7 @@ int gdr_batch_default(const gdr_batch *b, int64_t work)
     int64_t candidate = gdr_space_default(b->space, work);
     int best = -1;
 
-    if (candidate < 0)
+    if (candidate < 0 || b->of_candidate[candidate] < 0)
         return -1;
     best = stands_for(b, b->of_candidate[candidate]);
     if (gdr_entrant_fit(&b->e[best]))

@@ -39,15 +39,18 @@ typedef struct gdr_batch {
     gdr_space *space;
     int n; /* entrants; fewer than candidates where sources are equal */
     gdr_entrant *e;
-    int *of_candidate;         /* [n_candidates] entrant of a candidate */
-    int *order;                /* [n] defaults first, then at random */
+    int *
+        of_candidate; /* [n_candidates] entrant of a candidate; -1: not tried */
+    int *order;       /* [n] defaults first, then at random */
     char stamp[GDR_HASH_TEXT]; /* of the whole space */
     int queued;                /* jobs not yet come back */
     int ready;                 /* compiled and gated */
 } gdr_batch;
 
+/* effort: how much of the space is tried: all of it, or what is nearest to the
+ * defaults. */
 gdr_status gdr_batch_open(gdr_session *s, const gdr_static *problem,
-                          gdr_batch **out);
+                          const char *effort, gdr_batch **out);
 void gdr_batch_close(gdr_batch *b);
 
 /* Queues whatever has to be compiled. */

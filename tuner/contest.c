@@ -507,25 +507,18 @@ static gdr_status put_choice(contest *c, const gdr_race *race, int cut)
     return st;
 }
 
-int gdr_contest_current(gdr_batch *b, const gdr_problem *p)
+int gdr_contest_current(gdr_batch *b, const gdr_problem *p, const char *effort)
 {
-    static const char *const efforts[] = {"exhaustive", "measure", "quick"};
     gdr_session *s = b->session;
     char problem[GDR_PROBLEM_TEXT], stamp[GDR_HASH_TEXT];
     gdr_choice_row row;
 
-    gdr_problem_format(p, problem, sizeof problem);
-    if (s->o->fresh || !s->store ||
-        gdr_store_get_choice(s->store, s->device, problem, &row) != GDR_OK)
+    if (s->o->fresh || !s->store)
         return 0;
-    for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++) {
-        stamp_choice(b, efforts[i], 0, stamp);
-        if (!strcmp(stamp, row.stamp))
-            return 1;
-        if (!strcmp(efforts[i], s->o->effort))
-            break; /* less effort than asked for does not count */
-    }
-    return 0;
+    gdr_problem_format(p, problem, sizeof problem);
+    stamp_choice(b, effort, 0, stamp);
+    return gdr_store_get_choice(s->store, s->device, problem, &row) == GDR_OK &&
+           !strcmp(row.stamp, stamp);
 }
 
 /* ---- the whole of it ---- */

@@ -16,8 +16,8 @@
 gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
                        int *won);
 
-/* Is there a choice made from just this space, with as much effort? */
-int gdr_contest_current(gdr_batch *b, const gdr_problem *p);
+/* Is the stored choice made from just this space, with this effort? */
+int gdr_contest_current(gdr_batch *b, const gdr_problem *p, const char *effort);
 
 /* Why this problem cannot be timed here (its state does not fit), or 0. */
 int gdr_contest_too_big(const gdr_problem *p, char *why, size_t n);

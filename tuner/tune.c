@@ -18,7 +18,8 @@
 typedef struct job {
     const gdr_group *group;
     gdr_batch *batch;
-    char *todo; /* [group->n] */
+    gdr_batch *more[2]; /* the spaces of higher efforts, once looked at */
+    char *todo;         /* [group->n] */
     int n_todo;
 } job;
 
@@ -75,9 +76,37 @@ static gdr_status no_kernel(tuning *t, const job *j)
     return GDR_OK;
 }
 
+/* Has the problem been chosen for with this effort, or a higher one? */
+static gdr_status is_current(tuning *t, job *j, const gdr_problem *p, int *yes)
+{
+    static const char *const efforts[] = {"quick", "measure", "exhaustive"};
+    const char *asked = t->session.o->effort;
+    char text[GDR_PROBLEM_TEXT];
+    gdr_choice_row row;
+    gdr_status st = GDR_OK;
+
+    *yes = gdr_contest_current(j->batch, p, asked);
+    gdr_problem_format(p, text, sizeof text);
+    if (*yes || t->session.o->fresh || !t->session.store ||
+        gdr_store_get_choice(t->session.store, t->session.device, text, &row))
+        return GDR_OK;
+    for (int i = 1, above = !strcmp(asked, "quick"); i < 3 && !*yes; i++) {
+        gdr_batch **more = &j->more[i - 1];
+        if (above && !*more)
+            st = gdr_batch_open(&t->session, &j->group->s, efforts[i], more);
+        if (st != GDR_OK)
+            return st;
+        *yes = above && gdr_contest_current(*more, p, efforts[i]);
+        above |= !strcmp(asked, efforts[i]);
+    }
+    return GDR_OK;
+}
+
 static gdr_status look_at(tuning *t, job *j)
 {
-    gdr_status st = gdr_batch_open(&t->session, &j->group->s, &j->batch);
+    gdr_status st = gdr_batch_open(&t->session, &j->group->s,
+                                   t->session.o->effort, &j->batch);
+    int current;
 
     j->todo = calloc((size_t)j->group->n, 1);
     if (!j->todo)
@@ -86,10 +115,15 @@ static gdr_status look_at(tuning *t, job *j)
         return no_kernel(t, j);
     for (int i = 0; i < j->group->n && st == GDR_OK; i++) {
         const gdr_problem *p = &j->group->problem[i];
-        if (gdr_contest_current(j->batch, p))
+        st = is_current(t, j, p, &current);
+        if (st == GDR_OK && current)
             t->result->current++;
-        else if (!skip_too_big(t, p))
+        else if (st == GDR_OK && !skip_too_big(t, p))
             j->n_todo += j->todo[i] = 1;
+    }
+    for (int i = 0; i < 2; i++) {
+        gdr_batch_close(j->more[i]);
+        j->more[i] = NULL;
     }
     count_work(t, j);
     return st;

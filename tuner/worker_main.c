@@ -15,8 +15,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#pragma weak gdr_verify
-
 typedef struct child {
     gdr_channel channel;
     const gdr_target *target;
