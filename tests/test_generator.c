@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 /* needs some of the above */
 #include <cmocka.h>
 
@@ -124,6 +125,10 @@ static void steps_expand_as_ever(void **state)
         snprintf(name, sizeof(name), "pair.%d", n);
         wrong += differs(name, source);
         free(source);
+        assert_string_equal(gdr_generator_errmsg(g),
+                            "tests/templates/test/pair.lua: warning: never "
+                            "read by the template: spare (in chunk=16 n=4 "
+                            "spare=0)");
     }
     gdr_generator_close(g);
     assert_int_equal(wrong, 0);
@@ -525,6 +530,14 @@ static gdr_status walk(struct memory *m)
     return st;
 }
 
+/* The lowest free descriptor: it grows when one is not closed. */
+static int free_descriptor(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
 /* With a sanitizer every step costs ten times as much: it takes a stride. */
 static long stride(void)
 {
@@ -542,6 +555,7 @@ static void memory_that_runs_out_is_a_status(void **state)
     assert_int_equal(walk(&m), GDR_OK);
     assert_int_equal(m.live, 0);
     long total = m.count;
+    int fd = free_descriptor();
     assert_true(total > 1000);
     for (long n = 1; n <= total; n += stride()) {
         m = (struct memory){.fail_at = n, .sticky = 1};
@@ -550,6 +564,7 @@ static void memory_that_runs_out_is_a_status(void **state)
             fail_msg("allocation %ld of %ld: %s, %ld blocks left", n, total,
                      gdr_strerror(st), m.live);
     }
+    assert_int_equal(free_descriptor(), fd);
 }
 
 /* One failure may be mended by a collection, but never by a wrong status. */
@@ -559,7 +574,7 @@ static void one_failed_allocation_is_harmless(void **state)
     (void)state;
     assert_int_equal(walk(&m), GDR_OK);
     long total = m.count;
-    for (long n = 1; n <= total; n += 3 * stride()) {
+    for (long n = 1; n <= total; n += 11 * stride()) {
         m = (struct memory){.fail_at = n};
         gdr_status st = walk(&m);
         if ((st != GDR_ERR_NO_MEMORY && st != GDR_OK) || m.live != 0)
