@@ -1,6 +1,6 @@
 /*
  * nearest.c - a map of the nearest tuned point for every cell of the box around
- * them. A cell is index << 2 | shared << 1 | inside. Work up to 2^38 and T up
+ * them. A cell is site << 1 | inside. Work up to 2^38 and T up
  * to 2^31 (problem.c) bound the box to 305 x 249 cells.
  */
 #include "nearest.h"
@@ -10,12 +10,11 @@
 
 static const uint32_t none = UINT32_MAX;
 
-/* log2 in eighths: the exponent and the top three bits below the leading one,
- * at most 0.09 octaves under the truth. Exact for powers of two. */
-static int32_t log2_eighths(uint64_t x)
+int32_t gdr_point_log2(int64_t x)
 {
-    int exponent = 63 - __builtin_clzll(x); /* x > 0 */
-    uint64_t fraction = x << (63 - exponent) >> 60 & 7;
+    uint64_t u = x > 0 ? (uint64_t)x : 1;
+    int exponent = 63 - __builtin_clzll(u);
+    uint64_t fraction = u << (63 - exponent) >> 60 & 7;
 
     return exponent * GDR_POINT_OCTAVE + (int32_t)fraction;
 }
@@ -27,8 +26,7 @@ gdr_point gdr_point_of(const gdr_extents *x)
     assert(x->B >= 0 && x->T >= 0 && x->Hv >= 0);
     if (__builtin_mul_overflow(x->B, x->Hv, &work))
         work = INT64_MAX;
-    return (gdr_point){log2_eighths(work > 0 ? (uint64_t)work : 1),
-                       log2_eighths(x->T > 0 ? (uint64_t)x->T : 1)};
+    return (gdr_point){gdr_point_log2(work), gdr_point_log2(x->T)};
 }
 
 int32_t gdr_point_distance(gdr_point a, gdr_point b)
@@ -56,7 +54,7 @@ int gdr_point_compare(gdr_point q, gdr_point a, gdr_point b)
 
 /* The map while it is made: a cell holds the nearest point known so far. */
 typedef struct map {
-    const gdr_point *point;
+    gdr_point *site;
     gdr_point lo;
     int32_t width, height;
     uint32_t *cell;
@@ -80,17 +78,22 @@ static void measure(const gdr_point *point, uint32_t n, gdr_point *lo,
     }
 }
 
-static void place(const map *m, uint32_t n, uint8_t *shared)
+/* Numbers the sites and puts each into its cell. */
+static uint32_t place(const map *m, const gdr_point *point, uint32_t n,
+                      uint32_t *site)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t *cell =
-            cell_at(m, m->point[i].w - m->lo.w, m->point[i].t - m->lo.t);
+    uint32_t sites = 0;
 
-        if (*cell == none)
-            *cell = i;
-        else
-            shared[*cell] = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t *cell = cell_at(m, point[i].w - m->lo.w, point[i].t - m->lo.t);
+
+        if (*cell == none) {
+            m->site[sites] = point[i];
+            *cell = sites++;
+        }
+        site[i] = *cell;
     }
+    return sites;
 }
 
 /* Lets the cell at (w, t) take over its neighbour's answer if that is nearer.
@@ -104,7 +107,7 @@ static void relax(const map *m, int32_t w, int32_t t, int32_t from_w,
 
     if (other != none &&
         (*here == none ||
-         gdr_point_compare(q, m->point[other], m->point[*here]) < 0))
+         gdr_point_compare(q, m->site[other], m->site[*here]) < 0))
         *here = other;
 }
 
@@ -140,8 +143,8 @@ static void measure_rows(const map *m, uint32_t n, extent *row)
     for (int32_t t = 0; t < m->height; t++)
         row[t] = (extent){m->width, -1};
     for (uint32_t i = 0; i < n; i++) {
-        extent *r = &row[m->point[i].t - m->lo.t];
-        int32_t w = m->point[i].w - m->lo.w;
+        extent *r = &row[m->site[i].t - m->lo.t];
+        int32_t w = m->site[i].w - m->lo.w;
 
         r->first = w < r->first ? w : r->first;
         r->last = w > r->last ? w : r->last;
@@ -170,8 +173,8 @@ static extent hull_row(const extent *row, int32_t height, int32_t t)
     return hull;
 }
 
-/* Turns indices into cells. */
-static void seal(const map *m, const extent *row, const uint8_t *shared)
+/* Turns site numbers into cells. */
+static void seal(const map *m, const extent *row)
 {
     for (int32_t t = 0; t < m->height; t++) {
         extent hull = hull_row(row, m->height, t);
@@ -180,43 +183,43 @@ static void seal(const map *m, const extent *row, const uint8_t *shared)
             uint32_t *cell = cell_at(m, w, t);
             uint32_t inside = w >= hull.first && w <= hull.last;
 
-            *cell = *cell << 2 | (uint32_t)shared[*cell] << 1 | inside;
+            *cell = *cell << 1 | inside;
         }
     }
 }
 
-gdr_status gdr_nearest_open(const gdr_point *point, uint32_t n,
+gdr_status gdr_nearest_open(const gdr_point *point, uint32_t n, uint32_t *site,
                             gdr_nearest *out)
 {
     gdr_status status = GDR_ERR_NO_MEMORY;
-    uint8_t *shared = NULL;
-    extent *row = NULL;
     gdr_nearest near = {.cell = NULL};
+    extent *row = NULL;
     size_t cells;
     map m;
 
     assert(n > 0 && n <= GDR_NEAREST_MAX);
     measure(point, n, &near.lo, &near.hi);
-    m = (map){point, near.lo, near.hi.w - near.lo.w + 1,
-              near.hi.t - near.lo.t + 1, NULL};
+    m = (map){.lo = near.lo,
+              .width = near.hi.w - near.lo.w + 1,
+              .height = near.hi.t - near.lo.t + 1};
     cells = (size_t)m.width * (size_t)m.height;
     near.cell = m.cell = malloc(cells * sizeof *m.cell);
-    shared = calloc(n, 1);
+    m.site = malloc(n * sizeof *m.site);
     row = malloc((size_t)m.height * sizeof *row);
-    if (!m.cell || !shared || !row)
+    if (!m.cell || !m.site || !row)
         goto done;
     for (size_t i = 0; i < cells; i++)
         m.cell[i] = none;
-    place(&m, n, shared);
+    near.n_sites = place(&m, point, n, site);
     spread(&m);
-    measure_rows(&m, n, row);
-    seal(&m, row, shared);
+    measure_rows(&m, near.n_sites, row);
+    seal(&m, row);
     *out = near;
     near.cell = NULL;
     status = GDR_OK;
 done:
     free(near.cell);
-    free(shared);
+    free(m.site);
     free(row);
     return status;
 }
@@ -241,5 +244,5 @@ gdr_neighbour gdr_nearest_find(const gdr_nearest *near, gdr_point q)
     uint32_t cell = near->cell[(size_t)(c.t - near->lo.t) * width +
                                (size_t)(c.w - near->lo.w)];
 
-    return (gdr_neighbour){cell >> 2, cell >> 1 & 1, in_box & (int)cell};
+    return (gdr_neighbour){cell >> 1, in_box & (int)cell};
 }

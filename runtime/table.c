@@ -179,14 +179,19 @@ static int same_extents(const gdr_extents *a, const gdr_extents *b)
     return a->B == b->B && a->T == b->T && a->Hk == b->Hk && a->Hv == b->Hv;
 }
 
-/* 3 same extents; else 2 same heads, 1 same ratio, 0. */
-static int likeness(const gdr_extents *x, const gdr_extents *y)
+/* Heads alike enough to break a tie: a class of ratios, 0 for the large. */
+enum { RATIOS = 256 };
+
+static int64_t ratio_class(const gdr_extents *x)
 {
-    if (same_extents(x, y))
-        return 3;
-    if (x->Hk == y->Hk && x->Hv == y->Hv)
-        return 2;
-    return x->Hv / x->Hk == y->Hv / y->Hk;
+    int64_t ratio = x->Hv / x->Hk;
+
+    return ratio < RATIOS ? ratio : 0;
+}
+
+static int same_ratio(const gdr_extents *x, const gdr_extents *y)
+{
+    return ratio_class(x) != 0 && ratio_class(x) == ratio_class(y);
 }
 
 static int closer_default(const gdr_extents *x, const gdr_entry *a,
@@ -215,132 +220,170 @@ int gdr_entry_closer(const gdr_extents *x, const gdr_entry *a,
         order = gdr_point_compare(gdr_point_of(x), gdr_point_of(y),
                                   gdr_point_of(z));
     if (!order && y->B > 0)
-        order = likeness(x, z) - likeness(x, y);
+        order = same_ratio(x, z) - same_ratio(x, y);
     return order ? order : gdr_entry_compare(a, b, info);
 }
 
 /* ---- the table ---- */
 
-/*
- * Three kinds of key in one map, each an index of an entry: the extents; a
- * shared point and its heads; a shared point and the ratio of its heads. Tuned
- * extents fit in 31 bits (problem.c), which leaves the top bit of `a` to tell
- * the second and third kind from the first; a ratio has Hk = 0.
- */
+/* Extents that were tuned, in 31 bits each (problem.c). */
 typedef struct key {
-    uint64_t a, b;
-    uint32_t index;
+    uint64_t bt, heads;
 } key;
 
-/* The tag is the hash's upper half: a probe that meets a stranger seldom needs
- * the key. */
-typedef struct slot {
-    uint32_t tag;
-    uint32_t key; /* 1 + index into keys; 0: free */
-} slot;
-
+/*
+ * Exact matches are a hash map with a bitmap before it: one bit for each of 32
+ * to 64 times as many hashes as there are keys. Most calls that match none end
+ * at the bitmap, which stays in the L1 cache, on a branch that is predicted.
+ *
+ * Nearest matches are two look-ups with no branch: extents to site, site and
+ * class of the ratio to entry.
+ */
 struct gdr_table {
     gdr_match rung;
-    uint32_t n, n_keys;
-    uint32_t mask; /* slots - 1; at least half of the slots are free */
-    slot *slot;
-    key *key;
-    gdr_nearest near;  /* the points of all n */
-    int64_t *max_work; /* [n], ascending: defaults */
+    uint32_t n;
+    /* exact */
+    uint32_t mask;  /* slots - 1; at least half of the slots are free */
+    uint32_t *slot; /* 1 + index into keys; 0: free */
+    key *key;       /* [n] */
+    uint64_t bit_mask, *bit;
+    /* nearest */
+    gdr_nearest near;
+    uint32_t n_classes;
+    uint8_t class_of[RATIOS]; /* of a ratio; 0: no entry has it */
+    uint32_t *plan;           /* [site][class] */
+    /* defaults */
+    int64_t *max_work; /* [n], ascending */
+    /* the first threshold with at least this logarithm, n - 1 if none */
+    uint32_t start[GDR_POINTS + 1];
 };
 
-static const uint64_t point_key = UINT64_C(1) << 63;
+static key key_of(const gdr_extents *x)
+{
+    return (key){(uint64_t)x->B | (uint64_t)x->T << 32,
+                 (uint64_t)x->Hk | (uint64_t)x->Hv << 32};
+}
 
-static uint64_t hash_of(uint64_t a, uint64_t b)
+static uint64_t hash_of(key k)
 {
     /* Odd constants from splitmix64 (Steele, Lea, Flood 2014). */
-    uint64_t h = a * UINT64_C(0xbf58476d1ce4e5b9);
+    uint64_t h = k.bt * UINT64_C(0xbf58476d1ce4e5b9);
 
-    h = (h ^ h >> 29 ^ b) * UINT64_C(0x94d049bb133111eb);
+    h = (h ^ h >> 29 ^ k.heads) * UINT64_C(0x94d049bb133111eb);
     return h ^ h >> 32;
 }
 
-static uint64_t pair(int64_t low, int64_t high)
-{
-    return (uint64_t)low | (uint64_t)high << 32;
-}
+/* The index of the entry tuned for these extents, or `none`. */
+static const uint32_t none = UINT32_MAX;
 
-/* The index of the key's entry, or `none`. */
-static uint32_t map_find(const gdr_table *t, uint64_t a, uint64_t b,
-                         uint32_t none)
+static uint32_t find_exact(const gdr_table *t, const gdr_extents *x)
 {
-    uint64_t h = hash_of(a, b);
-    uint32_t tag = (uint32_t)(h >> 32);
+    key want = key_of(x);
+    uint64_t h = hash_of(want);
+    uint64_t bit = h >> 16 & t->bit_mask;
 
-    for (uint32_t i = (uint32_t)h & t->mask; t->slot[i].key;
+    if ((t->bit[bit / 64] >> bit % 64 & 1) == 0)
+        return none;
+    for (uint32_t i = (uint32_t)h & t->mask; t->slot[i];
          i = (i + 1) & t->mask) {
-        const key *k = &t->key[t->slot[i].key - 1];
+        const key *k = &t->key[t->slot[i] - 1];
 
-        if (t->slot[i].tag == tag && k->a == a && k->b == b)
-            return k->index;
+        if (k->bt == want.bt && k->heads == want.heads)
+            return t->slot[i] - 1;
     }
     return none;
 }
 
-/* The first entry with a key keeps it. */
-static void map_put(gdr_table *t, uint64_t a, uint64_t b, uint32_t index)
+/* The first of equal extents keeps them. */
+static void put_exact(gdr_table *t, const gdr_extents *x, uint32_t index)
 {
-    uint64_t h = hash_of(a, b);
+    uint64_t h = hash_of(key_of(x));
+    uint64_t bit = h >> 16 & t->bit_mask;
     uint32_t i = (uint32_t)h & t->mask;
 
-    if (map_find(t, a, b, UINT32_MAX) != UINT32_MAX)
+    t->key[index] = key_of(x);
+    if (find_exact(t, x) != none)
         return;
-    while (t->slot[i].key)
+    while (t->slot[i])
         i = (i + 1) & t->mask;
-    t->key[t->n_keys] = (key){a, b, index};
-    t->slot[i] = (slot){(uint32_t)(h >> 32), ++t->n_keys};
+    t->slot[i] = index + 1;
+    t->bit[bit / 64] |= UINT64_C(1) << bit % 64;
 }
 
-static gdr_status open_map(gdr_table *t)
+static gdr_status open_exact(gdr_table *t, const gdr_entry *const *entry)
 {
-    size_t slots = 8;
+    size_t slots = 4;
 
-    while (slots < (size_t)t->n * 6) /* three keys each, half of them free */
+    while (slots < (size_t)t->n * 2)
         slots *= 2;
-    t->mask = (uint32_t)(slots - 1); /* n <= 2^28, so slots <= 2^31 */
+    t->mask = (uint32_t)(slots - 1); /* n <= 2^28 */
+    t->bit_mask = slots * 16 - 1;
     t->slot = calloc(slots, sizeof *t->slot);
-    t->key = malloc((size_t)t->n * 3 * sizeof *t->key);
-    return t->slot && t->key ? GDR_OK : GDR_ERR_NO_MEMORY;
-}
-
-static gdr_status open_points(gdr_table *t, const gdr_entry *const *entry)
-{
-    gdr_point *point = malloc(t->n * sizeof *point);
-    gdr_status status;
-
-    if (!point)
+    t->key = malloc(t->n * sizeof *t->key);
+    t->bit = calloc(slots * 16 / 64, sizeof *t->bit);
+    if (!t->slot || !t->key || !t->bit)
         return GDR_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < t->n; i++)
+        put_exact(t, &entry[i]->problem.x, i);
+    return GDR_OK;
+}
+
+/* Class 0 is the first entry of a site, and what a class has that has none. */
+static gdr_status open_plans(gdr_table *t, const gdr_entry *const *entry,
+                             const uint32_t *site)
+{
+    size_t n;
+
+    t->n_classes = 1;
+    for (uint32_t i = 0; i < t->n; i++) {
+        uint8_t *class = &t->class_of[ratio_class(&entry[i]->problem.x)];
+
+        if (!*class && class != t->class_of)
+            *class = (uint8_t)t->n_classes++;
+    }
+    n = (size_t)t->near.n_sites * t->n_classes;
+    t->plan = malloc(n * sizeof *t->plan);
+    if (!t->plan)
+        return GDR_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        t->plan[i] = none;
+    for (uint32_t i = 0; i < t->n; i++) {
+        uint32_t *plan = &t->plan[(size_t)site[i] * t->n_classes];
+        uint32_t class = t->class_of[ratio_class(&entry[i]->problem.x)];
+
+        plan[0] = plan[0] == none ? i : plan[0];
+        plan[class] = plan[class] == none ? i : plan[class];
+    }
+    for (size_t i = 0; i < n; i++)
+        if (t->plan[i] == none)
+            t->plan[i] = t->plan[i - i % t->n_classes];
+    return GDR_OK;
+}
+
+static gdr_status open_nearest(gdr_table *t, const gdr_entry *const *entry)
+{
+    gdr_point *point = malloc(t->n * sizeof *point);
+    uint32_t *site = malloc(t->n * sizeof *site);
+    gdr_status status = GDR_ERR_NO_MEMORY;
+
+    if (!point || !site)
+        goto done;
+    for (uint32_t i = 0; i < t->n; i++)
         point[i] = gdr_point_of(&entry[i]->problem.x);
-    status = gdr_nearest_open(point, t->n, &t->near);
+    status = gdr_nearest_open(point, t->n, site, &t->near);
+    if (!status)
+        status = open_plans(t, entry, site);
+done:
     free(point);
+    free(site);
     return status;
 }
 
 static gdr_status open_tuned(gdr_table *t, const gdr_entry *const *entry)
 {
-    gdr_status status = open_map(t);
+    gdr_status status = open_exact(t, entry);
 
-    if (!status)
-        status = open_points(t, entry);
-    if (status)
-        return status;
-    for (uint32_t i = 0; i < t->n; i++) {
-        const gdr_extents *x = &entry[i]->problem.x;
-        gdr_neighbour near = gdr_nearest_find(&t->near, gdr_point_of(x));
-
-        map_put(t, pair(x->B, x->T), pair(x->Hk, x->Hv), i);
-        if (near.shared) {
-            map_put(t, point_key | near.index, pair(x->Hk, x->Hv), i);
-            map_put(t, point_key | near.index, pair(0, x->Hv / x->Hk), i);
-        }
-    }
-    return GDR_OK;
+    return status ? status : open_nearest(t, entry);
 }
 
 /* The defaults of the likest device alone: two short lists of thresholds do not
@@ -357,6 +400,12 @@ static gdr_status open_defaults(gdr_table *t, const gdr_entry *const *entry)
         n++;
     }
     t->n = n;
+    n = 0;
+    for (int32_t i = 0; i <= GDR_POINTS; i++) {
+        while (n < t->n - 1 && gdr_point_log2(t->max_work[n]) < i)
+            n++;
+        t->start[i] = n;
+    }
     return GDR_OK;
 }
 
@@ -387,9 +436,11 @@ void gdr_table_close(gdr_table *table)
 {
     if (!table)
         return;
-    gdr_nearest_close(&table->near);
     free(table->slot);
     free(table->key);
+    free(table->bit);
+    gdr_nearest_close(&table->near);
+    free(table->plan);
     free(table->max_work);
     free(table);
 }
@@ -412,42 +463,32 @@ static int64_t head_ratio(const gdr_extents *x)
 static uint32_t find_tuned(const gdr_table *t, const gdr_extents *x,
                            int64_t ratio, gdr_match *match)
 {
-    int small = (x->B | x->T | x->Hk | x->Hv) >> 31 == 0;
-    uint64_t heads = pair(x->Hk, x->Hv);
+    uint32_t index = none;
     gdr_neighbour near;
-    uint32_t index = UINT32_MAX;
+    uint32_t class;
 
+    if ((x->B | x->T | x->Hk | x->Hv) >> 31 == 0)
+        index = find_exact(t, x);
     *match = GDR_MATCH_EXACT;
-    if (small)
-        index = map_find(t, pair(x->B, x->T), heads, UINT32_MAX);
-    if (index != UINT32_MAX)
+    if (index != none)
         return index;
     near = gdr_nearest_find(&t->near, gdr_point_of(x));
     *match = near.inside ? GDR_MATCH_NEAR : GDR_MATCH_EDGE;
-    if (!near.shared)
-        return near.index;
-    if (small)
-        index = map_find(t, point_key | near.index, heads, UINT32_MAX);
-    if (index != UINT32_MAX || ratio >> 31)
-        return index != UINT32_MAX ? index : near.index;
-    return map_find(t, point_key | near.index, pair(0, ratio), near.index);
+    class = t->class_of[ratio < RATIOS ? ratio : 0];
+    return t->plan[(size_t)near.site * t->n_classes + class];
 }
 
-/* The first threshold that the work fits under, or the last. */
+/* The first threshold that the work fits under, or the last. No branch depends
+ * on a threshold: with many of them each step would be mispredicted. */
 static uint32_t find_default(const gdr_table *t, const gdr_extents *x)
 {
     int64_t work = work_of(x);
-    uint32_t lo = 0, hi = t->n - 1;
+    const uint32_t *start = &t->start[gdr_point_log2(work)];
+    const int64_t *first = t->max_work + start[0];
 
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (t->max_work[mid] >= work)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
+    for (size_t n = start[1] - start[0] + 1; n > 1; n -= n / 2)
+        first += n / 2 & -(size_t)(first[n / 2 - 1] < work);
+    return (uint32_t)(first - t->max_work);
 }
 
 gdr_status gdr_table_find(const gdr_table *table, const gdr_extents *x,

@@ -14,8 +14,9 @@
  *     generic         the one plan
  *
  * Nearest is what nearest.h says. Where several entries share the nearest point
- * the one with the same Hk and Hv is taken, else one with the same Hv/Hk, else
- * the first; "first" is the order of gdr_entry_compare throughout.
+ * one with the call's Hv/Hk is taken if there is one, else the first; "first"
+ * is the order of gdr_entry_compare throughout. A ratio above 255 counts as
+ * none.
  */
 #ifndef GDR_TABLE_H
 #define GDR_TABLE_H

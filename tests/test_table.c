@@ -9,6 +9,7 @@
 #include "../runtime/set.h"
 #include "rows_fixture.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ static void test_exact_near_edge(void **state)
     gdr_rows_close(rows);
 }
 
-/* Same amount of work: same heads first, then the same ratio, then order. */
+/* Same amount of work: the same ratio of heads first, then order. */
 static void test_heads_break_ties(void **state)
 {
     fixture_device d;
@@ -132,6 +133,7 @@ static void test_heads_break_ties(void **state)
     expect(set, (gdr_extents){8, 1, 2, 8}, GDR_MATCH_EDGE, "b8t1hk4hv16");
     expect(set, (gdr_extents){8, 1, 3, 3}, GDR_MATCH_EDGE, "b8t1hk16hv16");
     expect(set, (gdr_extents){8, 1, 1, 8}, GDR_MATCH_EDGE, "b4t1hk16hv32");
+    expect(set, (gdr_extents){1, 1, 1, 300}, GDR_MATCH_EDGE, "b4t1hk16hv32");
     gdr_set_close(set);
     gdr_rows_close(rows);
 }
@@ -269,6 +271,48 @@ static void test_default(void **state)
     gdr_rows_close(rows);
 }
 
+/* Many thresholds, against a walk over all of them. */
+static void test_default_search(void **state)
+{
+    int64_t max_work[500];
+    fixture_device d;
+    uint64_t seed = 3;
+
+    (void)state;
+    fixture_device_init(&d, "here", "a+b");
+    for (int n = 1; n <= 500; n += n < 9 ? 1 : 70) {
+        gdr_rows *rows = new_rows();
+        gdr_set *set;
+
+        for (int i = 0; i < n; i++) {
+            char config[32];
+
+            max_work[i] = 1 + (int64_t)(next(&seed) >> next(&seed) % 31);
+            snprintf(config, sizeof config, "%" PRId64, max_work[i]);
+            put_default(rows, "here", max_work[i], config);
+        }
+        fixture_put_steps(rows);
+        set = open_set(rows, &d, GDR_MATCH_DEFAULT);
+        for (int i = 0; i < 500; i++) {
+            const gdr_extents x = {(int64_t)(next(&seed) >> next(&seed) % 31),
+                                   1, 1, 1};
+            int64_t fits = INT64_MAX, most = 0, got;
+
+            for (int j = 0; j < n; j++) {
+                if (max_work[j] >= x.B && max_work[j] < fits)
+                    fits = max_work[j];
+                most = max_work[j] > most ? max_work[j] : most;
+            }
+            got = strtoll(config_of(set, x), NULL, 10);
+            if (got != (fits < INT64_MAX ? fits : most))
+                fail_msg("%d thresholds, work %" PRId64 ": %" PRId64, n, x.B,
+                         got);
+        }
+        gdr_set_close(set);
+        gdr_rows_close(rows);
+    }
+}
+
 /* ---- limits ---- */
 
 static void test_worst(void **state)
@@ -390,7 +434,6 @@ static void keys_of(const gdr_extents *x, const gdr_extents *y, int64_t *key)
         dt,
         eighths(y->T),
         eighths(y->B * y->Hv),
-        x->Hk != y->Hk || x->Hv != y->Hv,
         x->Hv / x->Hk != y->Hv / y->Hk,
         y->B,
         y->T,
@@ -403,13 +446,13 @@ static void keys_of(const gdr_extents *x, const gdr_extents *y, int64_t *key)
 
 static uint32_t search(const gdr_extents *x, const gdr_rows *rows)
 {
-    int64_t best[11], key[11];
+    int64_t best[10], key[10];
     uint32_t at = 0;
 
     keys_of(x, &rows->entry[0].problem.x, best);
     for (uint32_t i = 1; i < rows->n_entries; i++) {
         keys_of(x, &rows->entry[i].problem.x, key);
-        for (int k = 0; k < 11; k++)
+        for (int k = 0; k < 10; k++)
             if (key[k] != best[k]) {
                 if (key[k] < best[k]) {
                     memcpy(best, key, sizeof best);
@@ -741,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_sibling),
         cmocka_unit_test(test_isa),
         cmocka_unit_test(test_default),
+        cmocka_unit_test(test_default_search),
         cmocka_unit_test(test_worst),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_broken_code),
