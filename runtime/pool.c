@@ -32,10 +32,10 @@
 
 enum {
     LINE = 64, /* bytes of a cache line; 128 on some, which costs speed only */
-    /* How long to spin before sleeping. A wake-up from a futex costs 5 to 50 us
-     * on the machines we know; decode launches follow each other within that.
-     */
-    SPIN_NS = 20000,
+    /* How long to spin before sleeping: twice what sleeping costs, since a
+     * futex wake-up reached its thread after 26 us on a virtual machine and
+     * after 5 to 10 on bare ones. Decode launches often follow within that. */
+    SPIN_NS = 50000,
     PIECE_BITS =
         16 /* of a ticket: pieces of the launch; the rest: its number */
 };
@@ -112,6 +112,9 @@ static int spin(gdr_pool *p, int (*ready)(gdr_pool *, unsigned long long),
         relax();
         if (i % 32 != 31)
             continue;
+        /* Who we wait for may want this very cpu: on a loaded machine, without
+         * this, a launch of 64 us took 92 instead of 65 (90th percentile). */
+        sched_yield();
         int64_t now = now_ns();
         if (!end)
             end = now + SPIN_NS;
