@@ -318,7 +318,7 @@ static void *state_after(const gdr_recurrent_params *p, const struct slots *s,
     return t + 1 == p->T ? state + s->read : NULL;
 #line 86 "templates/cpu/slots.h"
 }
-#line 20 "templates/cpu/recurrent.c"
+#line 21 "templates/cpu/recurrent.c"
 
 /* What a tile needs for the tokens [begin, begin + count). */
 struct packet {
@@ -338,1501 +338,739 @@ struct packet {
 /* `to` some columns further on, in the dtype that it has. */
 INLINE void *column_of(const struct packet *w, void *to, long long columns)
 {
-#line 43 "templates/cpu/recurrent.c"
+#line 44 "templates/cpu/recurrent.c"
     (void)w;
     return (f32 *)to + columns * 128;
 }
 
 #line 1 "templates/cpu/rows_vk.h"
-/* S stored [V][K]: a block of N is N rows of S, one per value column. Their sums
- * are folded across lanes together, each in the same tree whatever N is.
+/* S stored [V][K]: a block is up to 2 rows of S, one per value column.
  *
- *     sums_N_FROM             sum = k'S of the block's columns, then q'S
- *     update_N_FROM_TO[_kept] S = decay S + k d, written to TO [and the tile]
+ *     sums_FROM             sum = k'S of the block's columns, then q'S
+ *     update_FROM_TO[_kept] S = decay S + k d, written to TO [and the tile]
+ *     save                  the tile to memory
  *
- * FROM and TO: mem (the state's dtype), tile (float32, near), f32 (snapshots). */
-#line 13 "templates/cpu/rows_vk.h"
+ * FROM and TO: mem (the state's dtype), tile (float32, near), f32 (snapshots).
+ *
+ * Rows go by in order and in loops that are not unrolled: hardware prefetchers
+ * follow that at the speed of a plain read-modify-write, and lose rows that are
+ * interleaved widely or reached from many different instructions (down to a
+ * third of the speed on Zen 4). `unroll` rows share their loads of k and q. */
+#line 19 "templates/cpu/rows_vk.h"
 
-#line 26 "templates/cpu/rows_vk.h"
+#line 25 "templates/cpu/rows_vk.h"
 
-#line 62 "templates/cpu/rows_vk.h"
+#line 43 "templates/cpu/rows_vk.h"
 
-#line 95 "templates/cpu/rows_vk.h"
+#line 76 "templates/cpu/rows_vk.h"
 
-#line 104 "templates/cpu/rows_vk.h"
+#line 91 "templates/cpu/rows_vk.h"
 
-#line 29 "templates/cpu/rows_vk.h"
-INLINE void sums_2_mem(const f32 *s,
-                              const struct token *t, float *sum)
-{
-#line 34 "templates/cpu/rows_vk.h"
-    vf k0 = {0}, q0 = {0};
-#line 34 "templates/cpu/rows_vk.h"
-    vf k1 = {0}, q1 = {0};
-#line 36 "templates/cpu/rows_vk.h"
-    for (int i = 0; i < 128; i += 32) {
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk0 = load_f32(t->k + i + 0);
-        vf tq0 = load_f32(t->q + i + 0);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk1 = load_f32(t->k + i + 4);
-        vf tq1 = load_f32(t->q + i + 4);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk2 = load_f32(t->k + i + 8);
-        vf tq2 = load_f32(t->q + i + 8);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk3 = load_f32(t->k + i + 12);
-        vf tq3 = load_f32(t->q + i + 12);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk4 = load_f32(t->k + i + 16);
-        vf tq4 = load_f32(t->q + i + 16);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk5 = load_f32(t->k + i + 20);
-        vf tq5 = load_f32(t->q + i + 20);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk6 = load_f32(t->k + i + 24);
-        vf tq6 = load_f32(t->q + i + 24);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk7 = load_f32(t->k + i + 28);
-        vf tq7 = load_f32(t->q + i + 28);
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0);
-            k0 += x * tk0;
-            q0 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4);
-            k0 += x * tk1;
-            q0 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8);
-            k0 += x * tk2;
-            q0 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12);
-            k0 += x * tk3;
-            q0 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16);
-            k0 += x * tk4;
-            q0 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20);
-            k0 += x * tk5;
-            q0 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24);
-            k0 += x * tk6;
-            q0 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28);
-            k0 += x * tk7;
-            q0 += x * tq7;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128);
-            k1 += x * tk0;
-            q1 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132);
-            k1 += x * tk1;
-            q1 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136);
-            k1 += x * tk2;
-            q1 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140);
-            k1 += x * tk3;
-            q1 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144);
-            k1 += x * tk4;
-            q1 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148);
-            k1 += x * tk5;
-            q1 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152);
-            k1 += x * tk6;
-            q1 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156);
-            k1 += x * tk7;
-            q1 += x * tq7;
-        }
-#line 56 "templates/cpu/rows_vk.h"
-    }
-#line 58 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
-#line 60 "templates/cpu/rows_vk.h"
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_2_mem_mem(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 70 "templates/cpu/rows_vk.h"
-    float d1 = d[1];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128) * decay;
-            x += k0 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 128, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132) * decay;
-            x += k1 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 132, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136) * decay;
-            x += k2 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 136, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140) * decay;
-            x += k3 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 140, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144) * decay;
-            x += k4 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 144, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148) * decay;
-            x += k5 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 148, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152) * decay;
-            x += k6 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 152, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156) * decay;
-            x += k7 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 156, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_2_mem_tile(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 70 "templates/cpu/rows_vk.h"
-    float d1 = d[1];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128) * decay;
-            x += k0 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 128, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132) * decay;
-            x += k1 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 132, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136) * decay;
-            x += k2 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 136, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140) * decay;
-            x += k3 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 140, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144) * decay;
-            x += k4 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 144, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148) * decay;
-            x += k5 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 148, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152) * decay;
-            x += k6 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 152, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156) * decay;
-            x += k7 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 156, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 29 "templates/cpu/rows_vk.h"
-INLINE void sums_2_tile(const f32 *s,
-                              const struct token *t, float *sum)
-{
-#line 34 "templates/cpu/rows_vk.h"
-    vf k0 = {0}, q0 = {0};
-#line 34 "templates/cpu/rows_vk.h"
-    vf k1 = {0}, q1 = {0};
-#line 36 "templates/cpu/rows_vk.h"
-    for (int i = 0; i < 128; i += 32) {
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk0 = load_f32(t->k + i + 0);
-        vf tq0 = load_f32(t->q + i + 0);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk1 = load_f32(t->k + i + 4);
-        vf tq1 = load_f32(t->q + i + 4);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk2 = load_f32(t->k + i + 8);
-        vf tq2 = load_f32(t->q + i + 8);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk3 = load_f32(t->k + i + 12);
-        vf tq3 = load_f32(t->q + i + 12);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk4 = load_f32(t->k + i + 16);
-        vf tq4 = load_f32(t->q + i + 16);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk5 = load_f32(t->k + i + 20);
-        vf tq5 = load_f32(t->q + i + 20);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk6 = load_f32(t->k + i + 24);
-        vf tq6 = load_f32(t->q + i + 24);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk7 = load_f32(t->k + i + 28);
-        vf tq7 = load_f32(t->q + i + 28);
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0);
-            k0 += x * tk0;
-            q0 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4);
-            k0 += x * tk1;
-            q0 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8);
-            k0 += x * tk2;
-            q0 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12);
-            k0 += x * tk3;
-            q0 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16);
-            k0 += x * tk4;
-            q0 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20);
-            k0 += x * tk5;
-            q0 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24);
-            k0 += x * tk6;
-            q0 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28);
-            k0 += x * tk7;
-            q0 += x * tq7;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128);
-            k1 += x * tk0;
-            q1 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132);
-            k1 += x * tk1;
-            q1 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136);
-            k1 += x * tk2;
-            q1 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140);
-            k1 += x * tk3;
-            q1 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144);
-            k1 += x * tk4;
-            q1 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148);
-            k1 += x * tk5;
-            q1 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152);
-            k1 += x * tk6;
-            q1 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156);
-            k1 += x * tk7;
-            q1 += x * tq7;
-        }
-#line 56 "templates/cpu/rows_vk.h"
-    }
-#line 58 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, k1), fold4(q0, q1)));
-#line 60 "templates/cpu/rows_vk.h"
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_2_tile_mem(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 70 "templates/cpu/rows_vk.h"
-    float d1 = d[1];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128) * decay;
-            x += k0 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 128, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132) * decay;
-            x += k1 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 132, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136) * decay;
-            x += k2 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 136, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140) * decay;
-            x += k3 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 140, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144) * decay;
-            x += k4 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 144, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148) * decay;
-            x += k5 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 148, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152) * decay;
-            x += k6 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 152, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156) * decay;
-            x += k7 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 156, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_2_tile_tile(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 70 "templates/cpu/rows_vk.h"
-    float d1 = d[1];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 128) * decay;
-            x += k0 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 128, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 132) * decay;
-            x += k1 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 132, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 136) * decay;
-            x += k2 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 136, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 140) * decay;
-            x += k3 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 140, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 144) * decay;
-            x += k4 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 144, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 148) * decay;
-            x += k5 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 148, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 152) * decay;
-            x += k6 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 152, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 156) * decay;
-            x += k7 * d1;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 156, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 29 "templates/cpu/rows_vk.h"
-INLINE void sums_1_mem(const f32 *s,
-                              const struct token *t, float *sum)
-{
-#line 34 "templates/cpu/rows_vk.h"
-    vf k0 = {0}, q0 = {0};
-#line 36 "templates/cpu/rows_vk.h"
-    for (int i = 0; i < 128; i += 32) {
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk0 = load_f32(t->k + i + 0);
-        vf tq0 = load_f32(t->q + i + 0);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk1 = load_f32(t->k + i + 4);
-        vf tq1 = load_f32(t->q + i + 4);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk2 = load_f32(t->k + i + 8);
-        vf tq2 = load_f32(t->q + i + 8);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk3 = load_f32(t->k + i + 12);
-        vf tq3 = load_f32(t->q + i + 12);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk4 = load_f32(t->k + i + 16);
-        vf tq4 = load_f32(t->q + i + 16);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk5 = load_f32(t->k + i + 20);
-        vf tq5 = load_f32(t->q + i + 20);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk6 = load_f32(t->k + i + 24);
-        vf tq6 = load_f32(t->q + i + 24);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk7 = load_f32(t->k + i + 28);
-        vf tq7 = load_f32(t->q + i + 28);
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0);
-            k0 += x * tk0;
-            q0 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4);
-            k0 += x * tk1;
-            q0 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8);
-            k0 += x * tk2;
-            q0 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12);
-            k0 += x * tk3;
-            q0 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16);
-            k0 += x * tk4;
-            q0 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20);
-            k0 += x * tk5;
-            q0 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24);
-            k0 += x * tk6;
-            q0 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28);
-            k0 += x * tk7;
-            q0 += x * tq7;
-        }
-#line 56 "templates/cpu/rows_vk.h"
-    }
-#line 58 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
-#line 60 "templates/cpu/rows_vk.h"
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_1_mem_mem(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_1_mem_tile(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 29 "templates/cpu/rows_vk.h"
-INLINE void sums_1_tile(const f32 *s,
-                              const struct token *t, float *sum)
-{
-#line 34 "templates/cpu/rows_vk.h"
-    vf k0 = {0}, q0 = {0};
-#line 36 "templates/cpu/rows_vk.h"
-    for (int i = 0; i < 128; i += 32) {
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk0 = load_f32(t->k + i + 0);
-        vf tq0 = load_f32(t->q + i + 0);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk1 = load_f32(t->k + i + 4);
-        vf tq1 = load_f32(t->q + i + 4);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk2 = load_f32(t->k + i + 8);
-        vf tq2 = load_f32(t->q + i + 8);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk3 = load_f32(t->k + i + 12);
-        vf tq3 = load_f32(t->q + i + 12);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk4 = load_f32(t->k + i + 16);
-        vf tq4 = load_f32(t->q + i + 16);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk5 = load_f32(t->k + i + 20);
-        vf tq5 = load_f32(t->q + i + 20);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk6 = load_f32(t->k + i + 24);
-        vf tq6 = load_f32(t->q + i + 24);
-#line 38 "templates/cpu/rows_vk.h"
-        vf tk7 = load_f32(t->k + i + 28);
-        vf tq7 = load_f32(t->q + i + 28);
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0);
-            k0 += x * tk0;
-            q0 += x * tq0;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4);
-            k0 += x * tk1;
-            q0 += x * tq1;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8);
-            k0 += x * tk2;
-            q0 += x * tq2;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12);
-            k0 += x * tk3;
-            q0 += x * tq3;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16);
-            k0 += x * tk4;
-            q0 += x * tq4;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20);
-            k0 += x * tk5;
-            q0 += x * tq5;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24);
-            k0 += x * tk6;
-            q0 += x * tq6;
-        }
-#line 49 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28);
-            k0 += x * tk7;
-            q0 += x * tq7;
-        }
-#line 56 "templates/cpu/rows_vk.h"
-    }
-#line 58 "templates/cpu/rows_vk.h"
-    store_f32(sum + 0, fold2(fold4(k0, q0), fold4(k0, q0)));
-#line 60 "templates/cpu/rows_vk.h"
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_1_tile_mem(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 64 "templates/cpu/rows_vk.h"
-INLINE void update_1_tile_tile(
-    const f32 *s, f32 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 70 "templates/cpu/rows_vk.h"
-    float d0 = d[0];
-#line 72 "templates/cpu/rows_vk.h"
-    (void)tile;
-    for (int i = 0; i < 128; i += 32) {
-#line 75 "templates/cpu/rows_vk.h"
-        vf k0 = load_f32(t->k + i + 0);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k1 = load_f32(t->k + i + 4);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k2 = load_f32(t->k + i + 8);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k3 = load_f32(t->k + i + 12);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k4 = load_f32(t->k + i + 16);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k5 = load_f32(t->k + i + 20);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k6 = load_f32(t->k + i + 24);
-#line 75 "templates/cpu/rows_vk.h"
-        vf k7 = load_f32(t->k + i + 28);
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 0) * decay;
-            x += k0 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 0, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 4) * decay;
-            x += k1 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 4, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 8) * decay;
-            x += k2 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 8, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 12) * decay;
-            x += k3 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 12, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 16) * decay;
-            x += k4 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 16, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 20) * decay;
-            x += k5 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 20, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 24) * decay;
-            x += k6 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 24, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 79 "templates/cpu/rows_vk.h"
-        {
-            vf x = load_f32(s + i + 28) * decay;
-            x += k7 * d0;
-#line 85 "templates/cpu/rows_vk.h"
-            store_f32(to + i + 28, x);
-#line 89 "templates/cpu/rows_vk.h"
-        }
-#line 92 "templates/cpu/rows_vk.h"
-    }
-}
-#line 52 "templates/cpu/recurrent.c"
+#line 126 "templates/cpu/rows_vk.h"
 
-/* What token i adds to each column, d = beta (v - k'S), and its o. */
-INLINE void new_values(struct packet *w, int i, int c, const float *sum,
-                       float *d, int columns)
+#line 134 "templates/cpu/rows_vk.h"
+
+#line 78 "templates/cpu/rows_vk.h"
+INLINE void sums_mem(const f32 *s, const struct token *t,
+                         int count, float *sum)
 {
-    const struct token *t = &w->token[i];
-    for (int j = 0; j < columns; j++) {
-        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
-        w->o[i][c + j] = t->decay * sum[columns + j] + d[j] * t->qk;
+    int r = 0;
+#line 45 "templates/cpu/rows_vk.h"
+    for (; r + 2 <= count; r += 2) {
+        const f32 *row = s + (long long)r * 128;
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks0 = {0}, qs0 = {0};
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks1 = {0}, qs1 = {0};
+#line 51 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q0 = load_f32(t->q + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q1 = load_f32(t->q + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q2 = load_f32(t->q + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q3 = load_f32(t->q + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q4 = load_f32(t->q + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q5 = load_f32(t->q + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q6 = load_f32(t->q + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q7 = load_f32(t->q + i + 28);
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_0 = load_f32(row + i + 0);
+            ks0 += s0_0 * k0;
+            qs0 += s0_0 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_1 = load_f32(row + i + 128);
+            ks1 += s0_1 * k0;
+            qs1 += s0_1 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_0 = load_f32(row + i + 4);
+            ks0 += s1_0 * k1;
+            qs0 += s1_0 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_1 = load_f32(row + i + 132);
+            ks1 += s1_1 * k1;
+            qs1 += s1_1 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_0 = load_f32(row + i + 8);
+            ks0 += s2_0 * k2;
+            qs0 += s2_0 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_1 = load_f32(row + i + 136);
+            ks1 += s2_1 * k2;
+            qs1 += s2_1 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_0 = load_f32(row + i + 12);
+            ks0 += s3_0 * k3;
+            qs0 += s3_0 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_1 = load_f32(row + i + 140);
+            ks1 += s3_1 * k3;
+            qs1 += s3_1 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_0 = load_f32(row + i + 16);
+            ks0 += s4_0 * k4;
+            qs0 += s4_0 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_1 = load_f32(row + i + 144);
+            ks1 += s4_1 * k4;
+            qs1 += s4_1 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_0 = load_f32(row + i + 20);
+            ks0 += s5_0 * k5;
+            qs0 += s5_0 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_1 = load_f32(row + i + 148);
+            ks1 += s5_1 * k5;
+            qs1 += s5_1 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_0 = load_f32(row + i + 24);
+            ks0 += s6_0 * k6;
+            qs0 += s6_0 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_1 = load_f32(row + i + 152);
+            ks1 += s6_1 * k6;
+            qs1 += s6_1 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_0 = load_f32(row + i + 28);
+            ks0 += s7_0 * k7;
+            qs0 += s7_0 * q7;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_1 = load_f32(row + i + 156);
+            ks1 += s7_1 * k7;
+            qs1 += s7_1 * q7;
+#line 67 "templates/cpu/rows_vk.h"
+        }
+#line 69 "templates/cpu/rows_vk.h"
+        vf folded = fold2(fold4(ks0, ks1), fold4(qs0, qs1));
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 0] = folded[0];
+        sum[2 + r + 0] = folded[2];
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 1] = folded[1];
+        sum[2 + r + 1] = folded[3];
+#line 74 "templates/cpu/rows_vk.h"
+    }
+#line 45 "templates/cpu/rows_vk.h"
+    for (; r + 1 <= count; r += 1) {
+        const f32 *row = s + (long long)r * 128;
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks0 = {0}, qs0 = {0};
+#line 51 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q0 = load_f32(t->q + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q1 = load_f32(t->q + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q2 = load_f32(t->q + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q3 = load_f32(t->q + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q4 = load_f32(t->q + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q5 = load_f32(t->q + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q6 = load_f32(t->q + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q7 = load_f32(t->q + i + 28);
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_0 = load_f32(row + i + 0);
+            ks0 += s0_0 * k0;
+            qs0 += s0_0 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_0 = load_f32(row + i + 4);
+            ks0 += s1_0 * k1;
+            qs0 += s1_0 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_0 = load_f32(row + i + 8);
+            ks0 += s2_0 * k2;
+            qs0 += s2_0 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_0 = load_f32(row + i + 12);
+            ks0 += s3_0 * k3;
+            qs0 += s3_0 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_0 = load_f32(row + i + 16);
+            ks0 += s4_0 * k4;
+            qs0 += s4_0 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_0 = load_f32(row + i + 20);
+            ks0 += s5_0 * k5;
+            qs0 += s5_0 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_0 = load_f32(row + i + 24);
+            ks0 += s6_0 * k6;
+            qs0 += s6_0 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_0 = load_f32(row + i + 28);
+            ks0 += s7_0 * k7;
+            qs0 += s7_0 * q7;
+#line 67 "templates/cpu/rows_vk.h"
+        }
+#line 69 "templates/cpu/rows_vk.h"
+        vf folded = fold2(fold4(ks0, qs0), fold4(ks0, qs0));
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 0] = folded[0];
+        sum[2 + r + 0] = folded[1];
+#line 74 "templates/cpu/rows_vk.h"
+    }
+#line 89 "templates/cpu/rows_vk.h"
+}
+#line 93 "templates/cpu/rows_vk.h"
+INLINE void update_mem_mem(
+    const f32 *s, f32 *to, float *tile,
+    const struct token *t, int count, const float *d)
+{
+    float decay = t->decay;
+    (void)tile;
+#line 103 "templates/cpu/rows_vk.h"
+    for (int r = 0; r < count; r++) {
+        long long row = (long long)r * 128;
+#line 106 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s0 = load_f32(s + row + i + 0) * decay;
+            s0 += k0 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 0, s0);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s1 = load_f32(s + row + i + 4) * decay;
+            s1 += k1 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 4, s1);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s2 = load_f32(s + row + i + 8) * decay;
+            s2 += k2 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 8, s2);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s3 = load_f32(s + row + i + 12) * decay;
+            s3 += k3 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 12, s3);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s4 = load_f32(s + row + i + 16) * decay;
+            s4 += k4 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 16, s4);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s5 = load_f32(s + row + i + 20) * decay;
+            s5 += k5 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 20, s5);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s6 = load_f32(s + row + i + 24) * decay;
+            s6 += k6 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 24, s6);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s7 = load_f32(s + row + i + 28) * decay;
+            s7 += k7 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 28, s7);
+#line 121 "templates/cpu/rows_vk.h"
+        }
+#line 123 "templates/cpu/rows_vk.h"
     }
 }
+#line 93 "templates/cpu/rows_vk.h"
+INLINE void update_mem_tile(
+    const f32 *s, f32 *to, float *tile,
+    const struct token *t, int count, const float *d)
+{
+    float decay = t->decay;
+    (void)tile;
+#line 103 "templates/cpu/rows_vk.h"
+    for (int r = 0; r < count; r++) {
+        long long row = (long long)r * 128;
+#line 106 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s0 = load_f32(s + row + i + 0) * decay;
+            s0 += k0 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 0, s0);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s1 = load_f32(s + row + i + 4) * decay;
+            s1 += k1 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 4, s1);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s2 = load_f32(s + row + i + 8) * decay;
+            s2 += k2 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 8, s2);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s3 = load_f32(s + row + i + 12) * decay;
+            s3 += k3 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 12, s3);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s4 = load_f32(s + row + i + 16) * decay;
+            s4 += k4 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 16, s4);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s5 = load_f32(s + row + i + 20) * decay;
+            s5 += k5 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 20, s5);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s6 = load_f32(s + row + i + 24) * decay;
+            s6 += k6 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 24, s6);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s7 = load_f32(s + row + i + 28) * decay;
+            s7 += k7 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 28, s7);
+#line 121 "templates/cpu/rows_vk.h"
+        }
+#line 123 "templates/cpu/rows_vk.h"
+    }
+}
+#line 78 "templates/cpu/rows_vk.h"
+INLINE void sums_tile(const f32 *s, const struct token *t,
+                         int count, float *sum)
+{
+    int r = 0;
+#line 45 "templates/cpu/rows_vk.h"
+    for (; r + 2 <= count; r += 2) {
+        const f32 *row = s + (long long)r * 128;
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks0 = {0}, qs0 = {0};
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks1 = {0}, qs1 = {0};
+#line 51 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q0 = load_f32(t->q + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q1 = load_f32(t->q + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q2 = load_f32(t->q + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q3 = load_f32(t->q + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q4 = load_f32(t->q + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q5 = load_f32(t->q + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q6 = load_f32(t->q + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q7 = load_f32(t->q + i + 28);
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_0 = load_f32(row + i + 0);
+            ks0 += s0_0 * k0;
+            qs0 += s0_0 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_1 = load_f32(row + i + 128);
+            ks1 += s0_1 * k0;
+            qs1 += s0_1 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_0 = load_f32(row + i + 4);
+            ks0 += s1_0 * k1;
+            qs0 += s1_0 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_1 = load_f32(row + i + 132);
+            ks1 += s1_1 * k1;
+            qs1 += s1_1 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_0 = load_f32(row + i + 8);
+            ks0 += s2_0 * k2;
+            qs0 += s2_0 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_1 = load_f32(row + i + 136);
+            ks1 += s2_1 * k2;
+            qs1 += s2_1 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_0 = load_f32(row + i + 12);
+            ks0 += s3_0 * k3;
+            qs0 += s3_0 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_1 = load_f32(row + i + 140);
+            ks1 += s3_1 * k3;
+            qs1 += s3_1 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_0 = load_f32(row + i + 16);
+            ks0 += s4_0 * k4;
+            qs0 += s4_0 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_1 = load_f32(row + i + 144);
+            ks1 += s4_1 * k4;
+            qs1 += s4_1 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_0 = load_f32(row + i + 20);
+            ks0 += s5_0 * k5;
+            qs0 += s5_0 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_1 = load_f32(row + i + 148);
+            ks1 += s5_1 * k5;
+            qs1 += s5_1 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_0 = load_f32(row + i + 24);
+            ks0 += s6_0 * k6;
+            qs0 += s6_0 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_1 = load_f32(row + i + 152);
+            ks1 += s6_1 * k6;
+            qs1 += s6_1 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_0 = load_f32(row + i + 28);
+            ks0 += s7_0 * k7;
+            qs0 += s7_0 * q7;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_1 = load_f32(row + i + 156);
+            ks1 += s7_1 * k7;
+            qs1 += s7_1 * q7;
+#line 67 "templates/cpu/rows_vk.h"
+        }
+#line 69 "templates/cpu/rows_vk.h"
+        vf folded = fold2(fold4(ks0, ks1), fold4(qs0, qs1));
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 0] = folded[0];
+        sum[2 + r + 0] = folded[2];
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 1] = folded[1];
+        sum[2 + r + 1] = folded[3];
+#line 74 "templates/cpu/rows_vk.h"
+    }
+#line 45 "templates/cpu/rows_vk.h"
+    for (; r + 1 <= count; r += 1) {
+        const f32 *row = s + (long long)r * 128;
+#line 48 "templates/cpu/rows_vk.h"
+        vf ks0 = {0}, qs0 = {0};
+#line 51 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q0 = load_f32(t->q + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q1 = load_f32(t->q + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q2 = load_f32(t->q + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q3 = load_f32(t->q + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q4 = load_f32(t->q + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q5 = load_f32(t->q + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q6 = load_f32(t->q + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf q7 = load_f32(t->q + i + 28);
+#line 61 "templates/cpu/rows_vk.h"
+            vf s0_0 = load_f32(row + i + 0);
+            ks0 += s0_0 * k0;
+            qs0 += s0_0 * q0;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s1_0 = load_f32(row + i + 4);
+            ks0 += s1_0 * k1;
+            qs0 += s1_0 * q1;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s2_0 = load_f32(row + i + 8);
+            ks0 += s2_0 * k2;
+            qs0 += s2_0 * q2;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s3_0 = load_f32(row + i + 12);
+            ks0 += s3_0 * k3;
+            qs0 += s3_0 * q3;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s4_0 = load_f32(row + i + 16);
+            ks0 += s4_0 * k4;
+            qs0 += s4_0 * q4;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s5_0 = load_f32(row + i + 20);
+            ks0 += s5_0 * k5;
+            qs0 += s5_0 * q5;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s6_0 = load_f32(row + i + 24);
+            ks0 += s6_0 * k6;
+            qs0 += s6_0 * q6;
+#line 61 "templates/cpu/rows_vk.h"
+            vf s7_0 = load_f32(row + i + 28);
+            ks0 += s7_0 * k7;
+            qs0 += s7_0 * q7;
+#line 67 "templates/cpu/rows_vk.h"
+        }
+#line 69 "templates/cpu/rows_vk.h"
+        vf folded = fold2(fold4(ks0, qs0), fold4(ks0, qs0));
+#line 71 "templates/cpu/rows_vk.h"
+        sum[r + 0] = folded[0];
+        sum[2 + r + 0] = folded[1];
+#line 74 "templates/cpu/rows_vk.h"
+    }
+#line 89 "templates/cpu/rows_vk.h"
+}
+#line 93 "templates/cpu/rows_vk.h"
+INLINE void update_tile_mem(
+    const f32 *s, f32 *to, float *tile,
+    const struct token *t, int count, const float *d)
+{
+    float decay = t->decay;
+    (void)tile;
+#line 103 "templates/cpu/rows_vk.h"
+    for (int r = 0; r < count; r++) {
+        long long row = (long long)r * 128;
+#line 106 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s0 = load_f32(s + row + i + 0) * decay;
+            s0 += k0 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 0, s0);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s1 = load_f32(s + row + i + 4) * decay;
+            s1 += k1 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 4, s1);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s2 = load_f32(s + row + i + 8) * decay;
+            s2 += k2 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 8, s2);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s3 = load_f32(s + row + i + 12) * decay;
+            s3 += k3 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 12, s3);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s4 = load_f32(s + row + i + 16) * decay;
+            s4 += k4 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 16, s4);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s5 = load_f32(s + row + i + 20) * decay;
+            s5 += k5 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 20, s5);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s6 = load_f32(s + row + i + 24) * decay;
+            s6 += k6 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 24, s6);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s7 = load_f32(s + row + i + 28) * decay;
+            s7 += k7 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 28, s7);
+#line 121 "templates/cpu/rows_vk.h"
+        }
+#line 123 "templates/cpu/rows_vk.h"
+    }
+}
+#line 93 "templates/cpu/rows_vk.h"
+INLINE void update_tile_tile(
+    const f32 *s, f32 *to, float *tile,
+    const struct token *t, int count, const float *d)
+{
+    float decay = t->decay;
+    (void)tile;
+#line 103 "templates/cpu/rows_vk.h"
+    for (int r = 0; r < count; r++) {
+        long long row = (long long)r * 128;
+#line 106 "templates/cpu/rows_vk.h"
+        for (int i = 0; i < 128; i += 32) {
+#line 22 "templates/cpu/rows_vk.h"
+    vf k0 = load_f32(t->k + i + 0);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k1 = load_f32(t->k + i + 4);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k2 = load_f32(t->k + i + 8);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k3 = load_f32(t->k + i + 12);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k4 = load_f32(t->k + i + 16);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k5 = load_f32(t->k + i + 20);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k6 = load_f32(t->k + i + 24);
+#line 22 "templates/cpu/rows_vk.h"
+    vf k7 = load_f32(t->k + i + 28);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s0 = load_f32(s + row + i + 0) * decay;
+            s0 += k0 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 0, s0);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s1 = load_f32(s + row + i + 4) * decay;
+            s1 += k1 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 4, s1);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s2 = load_f32(s + row + i + 8) * decay;
+            s2 += k2 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 8, s2);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s3 = load_f32(s + row + i + 12) * decay;
+            s3 += k3 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 12, s3);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s4 = load_f32(s + row + i + 16) * decay;
+            s4 += k4 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 16, s4);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s5 = load_f32(s + row + i + 20) * decay;
+            s5 += k5 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 20, s5);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s6 = load_f32(s + row + i + 24) * decay;
+            s6 += k6 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 24, s6);
+#line 110 "templates/cpu/rows_vk.h"
+            vf s7 = load_f32(s + row + i + 28) * decay;
+            s7 += k7 * d[r];
+#line 115 "templates/cpu/rows_vk.h"
+            store_f32(to + row + i + 28, s7);
+#line 121 "templates/cpu/rows_vk.h"
+        }
+#line 123 "templates/cpu/rows_vk.h"
+    }
+}
+#line 53 "templates/cpu/recurrent.c"
 
 /* The block at column c, near, in float32. */
 INLINE float *tile_of(const struct packet *w, int c)
@@ -1840,167 +1078,83 @@ INLINE float *tile_of(const struct packet *w, int c)
     return w->tile + (w->whole ? c * 128 : 0);
 }
 
+/* d = beta (v - k'S) and o for the block at column c; sums past its last column
+ * are of zeros. */
+INLINE void new_values(struct packet *w, int i, int c, int count,
+                       const float *sum, float *d)
+{
+    const struct token *t = &w->token[i];
+    for (int j = 0; j < count; j++) {
+        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
+        w->o[i][c + j] = t->decay * sum[2 + j] + d[j] * t->qk;
+    }
+}
+
+#line 73 "templates/cpu/recurrent.c"
+/* S after a token, from s to where it is wanted. */
+INLINE void advance_mem(const struct packet *w, int keep,
+                            const f32 *s,
+                            void *to, float *tile, const struct token *t,
+                            int count, const float *d)
+{
+    (void)w;
+#line 81 "templates/cpu/recurrent.c"
+    if (keep)
+        update_mem_tile(s, tile, tile, t, count, d);
+    else
+        update_mem_mem(s, to, tile, t, count, d);
 #line 102 "templates/cpu/recurrent.c"
-
-#line 158 "templates/cpu/recurrent.c"
-
-#line 71 "templates/cpu/recurrent.c"
+}
+#line 73 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
-INLINE void advance_2_mem(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
+INLINE void advance_tile(const struct packet *w, int keep,
+                            const f32 *s,
+                            void *to, float *tile, const struct token *t,
+                            int count, const float *d)
 {
     (void)w;
-#line 79 "templates/cpu/recurrent.c"
+#line 81 "templates/cpu/recurrent.c"
     if (keep)
-        update_2_mem_tile(s, tile, tile, t, d);
+        update_tile_tile(s, tile, tile, t, count, d);
     else
-        update_2_mem_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
+        update_tile_mem(s, to, tile, t, count, d);
+#line 102 "templates/cpu/recurrent.c"
 }
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_2_tile(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 79 "templates/cpu/recurrent.c"
-    if (keep)
-        update_2_tile_tile(s, tile, tile, t, d);
-    else
-        update_2_tile_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 108 "templates/cpu/recurrent.c"
-/* Both sums of the block at column c for token i, and so o and d. */
-static void look_2(struct packet *w, int i, int c, float *d)
-{
-    const struct token *t = &w->token[i];
-    float sum[4] __attribute__((aligned(64)));
-    if (w->begin + i == 0)
-        sums_2_mem(w->from + (long long)c * 128, t, sum);
-    else
-        sums_2_tile(tile_of(w, c), t, sum);
-    new_values(w, i, c, sum, d, 2);
-}
+#line 104 "templates/cpu/recurrent.c"
 
-static void move_2(struct packet *w, int i, int c, const float *d)
+/* Token i of the packet for the block of `count` columns at column c. */
+static void step(struct packet *w, int i, int c, int count)
 {
     const struct token *t = &w->token[i];
+    f32 *from = w->from + (long long)c * 128;
     float *tile = tile_of(w, c);
     void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int first = w->begin + i == 0;
     int keep = w->update || w->begin + i + 1 < w->tokens;
-    if (w->begin + i == 0)
-        advance_2_mem(w, keep, w->from + (long long)c * 128, to,
-                         tile, t, d);
-    else
-        advance_2_tile(w, keep, tile, to, tile, t, d);
-}
-
-/* As many blocks as there is room for; returns the first column left. The next
- * block is looked at before this one moves on for the last time: the latency of
- * its sums hides behind the stores. */
-static int blocks_2(struct packet *w, int c)
-{
-    float d[2][2] __attribute__((aligned(64)));
-    int now = 0, last = w->count - 1;
-    if (c + 2 <= w->columns)
-        look_2(w, 0, c, d[now]);
-    for (; c + 2 <= w->columns; c += 2, now ^= 1) {
-        for (int i = 0; i < last; i++) {
-            move_2(w, i, c, d[now]);
-            look_2(w, i + 1, c, d[now]);
-        }
-        if (c + 4 <= w->columns)
-            look_2(w, 0, c + 2, d[!now]);
-        move_2(w, last, c, d[now]);
-#line 154 "templates/cpu/recurrent.c"
-    }
-    return c;
-}
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_1_mem(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 79 "templates/cpu/recurrent.c"
-    if (keep)
-        update_1_mem_tile(s, tile, tile, t, d);
-    else
-        update_1_mem_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_1_tile(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 79 "templates/cpu/recurrent.c"
-    if (keep)
-        update_1_tile_tile(s, tile, tile, t, d);
-    else
-        update_1_tile_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 108 "templates/cpu/recurrent.c"
-/* Both sums of the block at column c for token i, and so o and d. */
-static void look_1(struct packet *w, int i, int c, float *d)
-{
-    const struct token *t = &w->token[i];
     float sum[4] __attribute__((aligned(64)));
-    if (w->begin + i == 0)
-        sums_1_mem(w->from + (long long)c * 128, t, sum);
+    float d[2] __attribute__((aligned(64)));
+
+    if (first)
+        sums_mem(from, t, count, sum);
     else
-        sums_1_tile(tile_of(w, c), t, sum);
-    new_values(w, i, c, sum, d, 1);
+        sums_tile(tile, t, count, sum);
+    new_values(w, i, c, (count + 0) / 1 * 1, sum, d);
+    if (first)
+        advance_mem(w, keep, from, to, tile, t, count, d);
+    else
+        advance_tile(w, keep, tile, to, tile, t, count, d);
 }
 
-static void move_1(struct packet *w, int i, int c, const float *d)
+static void run_blocks(struct packet *w)
 {
-    const struct token *t = &w->token[i];
-    float *tile = tile_of(w, c);
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    if (w->begin + i == 0)
-        advance_1_mem(w, keep, w->from + (long long)c * 128, to,
-                         tile, t, d);
-    else
-        advance_1_tile(w, keep, tile, to, tile, t, d);
-}
-
-/* As many blocks as there is room for; returns the first column left. The next
- * block is looked at before this one moves on for the last time: the latency of
- * its sums hides behind the stores. */
-static int blocks_1(struct packet *w, int c)
-{
-    float d[2][1] __attribute__((aligned(64)));
-    int now = 0, last = w->count - 1;
-    if (c + 1 <= w->columns)
-        look_1(w, 0, c, d[now]);
-    for (; c + 1 <= w->columns; c += 1, now ^= 1) {
-        for (int i = 0; i < last; i++) {
-            move_1(w, i, c, d[now]);
-            look_1(w, i + 1, c, d[now]);
-        }
-        if (c + 2 <= w->columns)
-            look_1(w, 0, c + 1, d[!now]);
-        move_1(w, last, c, d[now]);
-#line 154 "templates/cpu/recurrent.c"
+    for (int c = 0; c < w->columns; c += 2) {
+        int left = w->columns - c;
+        int count = left < 2 ? left : 2;
+        for (int i = 0; i < w->count; i++)
+            step(w, i, c, count);
+#line 140 "templates/cpu/recurrent.c"
     }
-    return c;
 }
-#line 161 "templates/cpu/recurrent.c"
-
-#line 199 "templates/cpu/recurrent.c"
 
 /* As float32; the rest of the last vector is zeros. */
 static void read_values(const bf16 *from, float *to, int count)
@@ -2053,16 +1207,6 @@ static void read_packet(struct packet *w, const gdr_recurrent_params *p,
         if (w->to[i])
             w->to[i] = column_of(w, w->to[i], column);
     }
-}
-
-static void run_blocks(struct packet *w)
-{
-    int c = 0;
-#line 257 "templates/cpu/recurrent.c"
-    c = blocks_2(w, c);
-#line 259 "templates/cpu/recurrent.c"
-    c = blocks_1(w, c);
-#line 264 "templates/cpu/recurrent.c"
 }
 
 static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,

@@ -325,7 +325,7 @@ static void *state_after(const gdr_recurrent_params *p, const struct slots *s,
     return state + ring_offset(p, b, s->slot, t + 1) + hv * p->s_head;
 #line 86 "templates/cpu/slots.h"
 }
-#line 20 "templates/cpu/recurrent.c"
+#line 21 "templates/cpu/recurrent.c"
 
 /* What a tile needs for the tokens [begin, begin + count). */
 struct packet {
@@ -345,537 +345,859 @@ struct packet {
 /* `to` some columns further on, in the dtype that it has. */
 INLINE void *column_of(const struct packet *w, void *to, long long columns)
 {
-#line 43 "templates/cpu/recurrent.c"
+#line 44 "templates/cpu/recurrent.c"
     (void)w;
     return (bf16 *)to + columns * 1;
 }
 
 #line 1 "templates/cpu/columns_kv.h"
-/* S stored [K][V]: a block of N is N vectors of adjacent value columns, whose
- * sums stay in registers while the block's K rows go by. No sum crosses lanes.
- * Names and meanings as in rows_vk.h. The tile has the block's columns only:
- * N vectors to a row.
+/* S stored [K][V]: a block is up to 2 vectors of adjacent value columns,
+ * whose sums stay in registers while the K rows go by. No sum crosses lanes.
+ * The functions are those of rows_vk.h. A block that is not full goes vector by
+ * vector, its last one, if V is no multiple of 4, element by element.
+ * The tile is [K][8].
  *
- * Several partial sums per column, `unroll` of them and added at the end, break
- * the chain of dependent additions and keep the rounding of long sums small. */
-#line 15 "templates/cpu/columns_kv.h"
+ * `unroll` partial sums per column, added at the end, break the chain of
+ * dependent additions and keep the rounding of long sums small. */
+#line 14 "templates/cpu/columns_kv.h"
 
-#line 52 "templates/cpu/columns_kv.h"
+#line 34 "templates/cpu/columns_kv.h"
 
-#line 80 "templates/cpu/columns_kv.h"
+#line 40 "templates/cpu/columns_kv.h"
 
-#line 91 "templates/cpu/columns_kv.h"
+#line 75 "templates/cpu/columns_kv.h"
 
-#line 18 "templates/cpu/columns_kv.h"
-INLINE void sums_2_mem(const bf16 *s, const struct token *t, float *sum)
+#line 104 "templates/cpu/columns_kv.h"
+
+#line 121 "templates/cpu/columns_kv.h"
+
+#line 134 "templates/cpu/columns_kv.h"
+
+#line 149 "templates/cpu/columns_kv.h"
+
+#line 159 "templates/cpu/columns_kv.h"
+
+#line 43 "templates/cpu/columns_kv.h"
+INLINE void sums_2_mem(const bf16 *s, const struct token *t,
+                              float *sum)
 {
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k0_0 = {0}, q0_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k0_1 = {0}, q0_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k1_0 = {0}, q1_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k1_1 = {0}, q1_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k2_0 = {0}, q2_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k2_1 = {0}, q2_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k3_0 = {0}, q3_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
     vf k3_1 = {0}, q3_1 = {0};
-#line 25 "templates/cpu/columns_kv.h"
-    for (int i = 0; i < 128; i += 4) {
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 0) * 128 + 0);
-            k0_0 += x * t->k[i + 0];
-            q0_0 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 0) * 128 + 4);
-            k0_1 += x * t->k[i + 0];
-            q0_1 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 1) * 128 + 0);
-            k1_0 += x * t->k[i + 1];
-            q1_0 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 1) * 128 + 4);
-            k1_1 += x * t->k[i + 1];
-            q1_1 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 2) * 128 + 0);
-            k2_0 += x * t->k[i + 2];
-            q2_0 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 2) * 128 + 4);
-            k2_1 += x * t->k[i + 2];
-            q2_1 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 3) * 128 + 0);
-            k3_0 += x * t->k[i + 3];
-            q3_0 += x * t->q[i + 3];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 3) * 128 + 4);
-            k3_1 += x * t->k[i + 3];
-            q3_1 += x * t->q[i + 3];
-        }
-#line 41 "templates/cpu/columns_kv.h"
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_0 = {0}, q4_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_1 = {0}, q4_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_0 = {0}, q5_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_1 = {0}, q5_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_0 = {0}, q6_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_1 = {0}, q6_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_0 = {0}, q7_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_1 = {0}, q7_1 = {0};
+#line 51 "templates/cpu/columns_kv.h"
+    for (int i = 0; i < 128; i += 8) {
+        const bf16 *row = s + (long long)i * 128;
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_0 = load_bf16(row + 0);
+        k0_0 += s0_0 * t->k[i + 0];
+        q0_0 += s0_0 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_1 = load_bf16(row + 4);
+        k0_1 += s0_1 * t->k[i + 0];
+        q0_1 += s0_1 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_0 = load_bf16(row + 128);
+        k1_0 += s1_0 * t->k[i + 1];
+        q1_0 += s1_0 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_1 = load_bf16(row + 132);
+        k1_1 += s1_1 * t->k[i + 1];
+        q1_1 += s1_1 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_0 = load_bf16(row + 256);
+        k2_0 += s2_0 * t->k[i + 2];
+        q2_0 += s2_0 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_1 = load_bf16(row + 260);
+        k2_1 += s2_1 * t->k[i + 2];
+        q2_1 += s2_1 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_0 = load_bf16(row + 384);
+        k3_0 += s3_0 * t->k[i + 3];
+        q3_0 += s3_0 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_1 = load_bf16(row + 388);
+        k3_1 += s3_1 * t->k[i + 3];
+        q3_1 += s3_1 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_0 = load_bf16(row + 512);
+        k4_0 += s4_0 * t->k[i + 4];
+        q4_0 += s4_0 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_1 = load_bf16(row + 516);
+        k4_1 += s4_1 * t->k[i + 4];
+        q4_1 += s4_1 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_0 = load_bf16(row + 640);
+        k5_0 += s5_0 * t->k[i + 5];
+        q5_0 += s5_0 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_1 = load_bf16(row + 644);
+        k5_1 += s5_1 * t->k[i + 5];
+        q5_1 += s5_1 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_0 = load_bf16(row + 768);
+        k6_0 += s6_0 * t->k[i + 6];
+        q6_0 += s6_0 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_1 = load_bf16(row + 772);
+        k6_1 += s6_1 * t->k[i + 6];
+        q6_1 += s6_1 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_0 = load_bf16(row + 896);
+        k7_0 += s7_0 * t->k[i + 7];
+        q7_0 += s7_0 * t->q[i + 7];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_1 = load_bf16(row + 900);
+        k7_1 += s7_1 * t->k[i + 7];
+        q7_1 += s7_1 * t->q[i + 7];
+#line 64 "templates/cpu/columns_kv.h"
     }
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 0, k0_0 + k1_0 + k2_0 + k3_0);
-    store_f32(sum + 8, q0_0 + q1_0 + q2_0 + q3_0);
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 4, k0_1 + k1_1 + k2_1 + k3_1);
-    store_f32(sum + 12, q0_1 + q1_1 + q2_1 + q3_1);
-#line 50 "templates/cpu/columns_kv.h"
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k1_0;
+    q0_0 += q1_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k2_0;
+    q0_0 += q2_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k3_0;
+    q0_0 += q3_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k4_0;
+    q0_0 += q4_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k5_0;
+    q0_0 += q5_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k6_0;
+    q0_0 += q6_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k7_0;
+    q0_0 += q7_0;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 0, k0_0);
+    store_f32(sum + 8, q0_0);
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k1_1;
+    q0_1 += q1_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k2_1;
+    q0_1 += q2_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k3_1;
+    q0_1 += q3_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k4_1;
+    q0_1 += q4_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k5_1;
+    q0_1 += q5_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k6_1;
+    q0_1 += q6_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k7_1;
+    q0_1 += q7_1;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 4, k0_1);
+    store_f32(sum + 12, q0_1);
+#line 73 "templates/cpu/columns_kv.h"
 }
-#line 54 "templates/cpu/columns_kv.h"
+#line 43 "templates/cpu/columns_kv.h"
+INLINE void sums_1_mem(const bf16 *s, const struct token *t,
+                              float *sum)
+{
+#line 48 "templates/cpu/columns_kv.h"
+    vf k0_0 = {0}, q0_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k1_0 = {0}, q1_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k2_0 = {0}, q2_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k3_0 = {0}, q3_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_0 = {0}, q4_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_0 = {0}, q5_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_0 = {0}, q6_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_0 = {0}, q7_0 = {0};
+#line 51 "templates/cpu/columns_kv.h"
+    for (int i = 0; i < 128; i += 8) {
+        const bf16 *row = s + (long long)i * 128;
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_0 = load_bf16(row + 0);
+        k0_0 += s0_0 * t->k[i + 0];
+        q0_0 += s0_0 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_0 = load_bf16(row + 128);
+        k1_0 += s1_0 * t->k[i + 1];
+        q1_0 += s1_0 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_0 = load_bf16(row + 256);
+        k2_0 += s2_0 * t->k[i + 2];
+        q2_0 += s2_0 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_0 = load_bf16(row + 384);
+        k3_0 += s3_0 * t->k[i + 3];
+        q3_0 += s3_0 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_0 = load_bf16(row + 512);
+        k4_0 += s4_0 * t->k[i + 4];
+        q4_0 += s4_0 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_0 = load_bf16(row + 640);
+        k5_0 += s5_0 * t->k[i + 5];
+        q5_0 += s5_0 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_0 = load_bf16(row + 768);
+        k6_0 += s6_0 * t->k[i + 6];
+        q6_0 += s6_0 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_0 = load_bf16(row + 896);
+        k7_0 += s7_0 * t->k[i + 7];
+        q7_0 += s7_0 * t->q[i + 7];
+#line 64 "templates/cpu/columns_kv.h"
+    }
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k1_0;
+    q0_0 += q1_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k2_0;
+    q0_0 += q2_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k3_0;
+    q0_0 += q3_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k4_0;
+    q0_0 += q4_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k5_0;
+    q0_0 += q5_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k6_0;
+    q0_0 += q6_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k7_0;
+    q0_0 += q7_0;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 0, k0_0);
+    store_f32(sum + 8, q0_0);
+#line 73 "templates/cpu/columns_kv.h"
+}
+#line 126 "templates/cpu/columns_kv.h"
+INLINE void sums_mem(const bf16 *s, const struct token *t,
+                         int count, float *sum)
+{
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 130 "templates/cpu/columns_kv.h"
+        sums_2_mem(s + 0, t, sum + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
+    }
+    for (int j = 0; j < count; j += 4) {
+#line 130 "templates/cpu/columns_kv.h"
+        sums_1_mem(s + j, t, sum + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 132 "templates/cpu/columns_kv.h"
+}
+#line 78 "templates/cpu/columns_kv.h"
 INLINE void update_2_mem_mem(
     const bf16 *s, bf16 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d0 = load_f32(d + 0);
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d1 = load_f32(d + 4);
-#line 62 "templates/cpu/columns_kv.h"
+#line 86 "templates/cpu/columns_kv.h"
     (void)tile;
     for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 4);
-            x = x * decay + d1 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 4, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
+        long long from_row = (long long)i * 128;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_bf16(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 91 "templates/cpu/columns_kv.h"
+        vf s1 = load_bf16(s + from_row + 4) * decay;
+        s1 += d1 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s1 = round_bf16(s1);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 4, s1);
+#line 101 "templates/cpu/columns_kv.h"
     }
 }
-#line 54 "templates/cpu/columns_kv.h"
-INLINE void update_2_mem_mem_kept(
-    const bf16 *s, bf16 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
-    vf d0 = load_f32(d + 0);
-#line 60 "templates/cpu/columns_kv.h"
-    vf d1 = load_f32(d + 4);
-#line 62 "templates/cpu/columns_kv.h"
-    (void)tile;
-    for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 8 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 4);
-            x = x * decay + d1 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 4, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 8 + 4, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
-    }
-}
-#line 18 "templates/cpu/columns_kv.h"
-INLINE void sums_2_tile(const f32 *s, const struct token *t, float *sum)
-{
-#line 22 "templates/cpu/columns_kv.h"
-    vf k0_0 = {0}, q0_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k0_1 = {0}, q0_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k1_0 = {0}, q1_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k1_1 = {0}, q1_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k2_0 = {0}, q2_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k2_1 = {0}, q2_1 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k3_0 = {0}, q3_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k3_1 = {0}, q3_1 = {0};
-#line 25 "templates/cpu/columns_kv.h"
-    for (int i = 0; i < 128; i += 4) {
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 0) * 8 + 0);
-            k0_0 += x * t->k[i + 0];
-            q0_0 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 0) * 8 + 4);
-            k0_1 += x * t->k[i + 0];
-            q0_1 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 1) * 8 + 0);
-            k1_0 += x * t->k[i + 1];
-            q1_0 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 1) * 8 + 4);
-            k1_1 += x * t->k[i + 1];
-            q1_1 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 2) * 8 + 0);
-            k2_0 += x * t->k[i + 2];
-            q2_0 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 2) * 8 + 4);
-            k2_1 += x * t->k[i + 2];
-            q2_1 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 3) * 8 + 0);
-            k3_0 += x * t->k[i + 3];
-            q3_0 += x * t->q[i + 3];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 3) * 8 + 4);
-            k3_1 += x * t->k[i + 3];
-            q3_1 += x * t->q[i + 3];
-        }
-#line 41 "templates/cpu/columns_kv.h"
-    }
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 0, k0_0 + k1_0 + k2_0 + k3_0);
-    store_f32(sum + 8, q0_0 + q1_0 + q2_0 + q3_0);
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 4, k0_1 + k1_1 + k2_1 + k3_1);
-    store_f32(sum + 12, q0_1 + q1_1 + q2_1 + q3_1);
-#line 50 "templates/cpu/columns_kv.h"
-}
-#line 54 "templates/cpu/columns_kv.h"
-INLINE void update_2_tile_mem(
-    const f32 *s, bf16 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
-    vf d0 = load_f32(d + 0);
-#line 60 "templates/cpu/columns_kv.h"
-    vf d1 = load_f32(d + 4);
-#line 62 "templates/cpu/columns_kv.h"
-    (void)tile;
-    for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 8 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 8 + 4);
-            x = x * decay + d1 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 4, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
-    }
-}
-#line 54 "templates/cpu/columns_kv.h"
-INLINE void update_2_tile_mem_kept(
-    const f32 *s, bf16 *to, float *tile,
-    const struct token *t, const float *d)
-{
-    float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
-    vf d0 = load_f32(d + 0);
-#line 60 "templates/cpu/columns_kv.h"
-    vf d1 = load_f32(d + 4);
-#line 62 "templates/cpu/columns_kv.h"
-    (void)tile;
-    for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 8 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 8 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 8 + 4);
-            x = x * decay + d1 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 4, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 8 + 4, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
-    }
-}
-#line 18 "templates/cpu/columns_kv.h"
-INLINE void sums_1_mem(const bf16 *s, const struct token *t, float *sum)
-{
-#line 22 "templates/cpu/columns_kv.h"
-    vf k0_0 = {0}, q0_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k1_0 = {0}, q1_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k2_0 = {0}, q2_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k3_0 = {0}, q3_0 = {0};
-#line 25 "templates/cpu/columns_kv.h"
-    for (int i = 0; i < 128; i += 4) {
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 0) * 128 + 0);
-            k0_0 += x * t->k[i + 0];
-            q0_0 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 1) * 128 + 0);
-            k1_0 += x * t->k[i + 1];
-            q1_0 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 2) * 128 + 0);
-            k2_0 += x * t->k[i + 2];
-            q2_0 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + (i + 3) * 128 + 0);
-            k3_0 += x * t->k[i + 3];
-            q3_0 += x * t->q[i + 3];
-        }
-#line 41 "templates/cpu/columns_kv.h"
-    }
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 0, k0_0 + k1_0 + k2_0 + k3_0);
-    store_f32(sum + 4, q0_0 + q1_0 + q2_0 + q3_0);
-#line 50 "templates/cpu/columns_kv.h"
-}
-#line 54 "templates/cpu/columns_kv.h"
+#line 78 "templates/cpu/columns_kv.h"
 INLINE void update_1_mem_mem(
     const bf16 *s, bf16 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d0 = load_f32(d + 0);
-#line 62 "templates/cpu/columns_kv.h"
+#line 86 "templates/cpu/columns_kv.h"
     (void)tile;
     for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
+        long long from_row = (long long)i * 128;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_bf16(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 101 "templates/cpu/columns_kv.h"
     }
 }
-#line 54 "templates/cpu/columns_kv.h"
+#line 140 "templates/cpu/columns_kv.h"
+INLINE void update_mem_mem(const bf16 *s, bf16 *to,
+                           float *tile, const struct token *t, int count,
+                           const float *d)
+{
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_2_mem_mem(s + 0, to + 0, tile + 0, t, d + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
+    }
+    for (int j = 0; j < count; j += 4) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_1_mem_mem(s + j, to + j, tile + j, t, d + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 147 "templates/cpu/columns_kv.h"
+}
+#line 78 "templates/cpu/columns_kv.h"
+INLINE void update_2_mem_mem_kept(
+    const bf16 *s, bf16 *to, float *tile,
+    const struct token *t, const float *d)
+{
+    float decay = t->decay;
+#line 84 "templates/cpu/columns_kv.h"
+    vf d0 = load_f32(d + 0);
+#line 84 "templates/cpu/columns_kv.h"
+    vf d1 = load_f32(d + 4);
+#line 86 "templates/cpu/columns_kv.h"
+    (void)tile;
+    for (int i = 0; i < 128; i++) {
+        long long from_row = (long long)i * 128;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_bf16(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 0, s0);
+#line 91 "templates/cpu/columns_kv.h"
+        vf s1 = load_bf16(s + from_row + 4) * decay;
+        s1 += d1 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s1 = round_bf16(s1);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 4, s1);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 4, s1);
+#line 101 "templates/cpu/columns_kv.h"
+    }
+}
+#line 78 "templates/cpu/columns_kv.h"
 INLINE void update_1_mem_mem_kept(
     const bf16 *s, bf16 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d0 = load_f32(d + 0);
-#line 62 "templates/cpu/columns_kv.h"
+#line 86 "templates/cpu/columns_kv.h"
     (void)tile;
     for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_bf16(s + i * 128 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 4 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
+        long long from_row = (long long)i * 128;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_bf16(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 0, s0);
+#line 101 "templates/cpu/columns_kv.h"
     }
 }
-#line 18 "templates/cpu/columns_kv.h"
-INLINE void sums_1_tile(const f32 *s, const struct token *t, float *sum)
+#line 140 "templates/cpu/columns_kv.h"
+INLINE void update_mem_mem_kept(const bf16 *s, bf16 *to,
+                           float *tile, const struct token *t, int count,
+                           const float *d)
 {
-#line 22 "templates/cpu/columns_kv.h"
-    vf k0_0 = {0}, q0_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k1_0 = {0}, q1_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k2_0 = {0}, q2_0 = {0};
-#line 22 "templates/cpu/columns_kv.h"
-    vf k3_0 = {0}, q3_0 = {0};
-#line 25 "templates/cpu/columns_kv.h"
-    for (int i = 0; i < 128; i += 4) {
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 0) * 4 + 0);
-            k0_0 += x * t->k[i + 0];
-            q0_0 += x * t->q[i + 0];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 1) * 4 + 0);
-            k1_0 += x * t->k[i + 1];
-            q1_0 += x * t->q[i + 1];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 2) * 4 + 0);
-            k2_0 += x * t->k[i + 2];
-            q2_0 += x * t->q[i + 2];
-        }
-#line 34 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + (i + 3) * 4 + 0);
-            k3_0 += x * t->k[i + 3];
-            q3_0 += x * t->q[i + 3];
-        }
-#line 41 "templates/cpu/columns_kv.h"
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_2_mem_mem_kept(s + 0, to + 0, tile + 0, t, d + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
     }
-#line 47 "templates/cpu/columns_kv.h"
-    store_f32(sum + 0, k0_0 + k1_0 + k2_0 + k3_0);
-    store_f32(sum + 4, q0_0 + q1_0 + q2_0 + q3_0);
-#line 50 "templates/cpu/columns_kv.h"
+    for (int j = 0; j < count; j += 4) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_1_mem_mem_kept(s + j, to + j, tile + j, t, d + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 147 "templates/cpu/columns_kv.h"
 }
-#line 54 "templates/cpu/columns_kv.h"
+#line 43 "templates/cpu/columns_kv.h"
+INLINE void sums_2_tile(const f32 *s, const struct token *t,
+                              float *sum)
+{
+#line 48 "templates/cpu/columns_kv.h"
+    vf k0_0 = {0}, q0_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k0_1 = {0}, q0_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k1_0 = {0}, q1_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k1_1 = {0}, q1_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k2_0 = {0}, q2_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k2_1 = {0}, q2_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k3_0 = {0}, q3_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k3_1 = {0}, q3_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_0 = {0}, q4_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_1 = {0}, q4_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_0 = {0}, q5_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_1 = {0}, q5_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_0 = {0}, q6_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_1 = {0}, q6_1 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_0 = {0}, q7_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_1 = {0}, q7_1 = {0};
+#line 51 "templates/cpu/columns_kv.h"
+    for (int i = 0; i < 128; i += 8) {
+        const f32 *row = s + (long long)i * 8;
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_0 = load_f32(row + 0);
+        k0_0 += s0_0 * t->k[i + 0];
+        q0_0 += s0_0 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_1 = load_f32(row + 4);
+        k0_1 += s0_1 * t->k[i + 0];
+        q0_1 += s0_1 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_0 = load_f32(row + 8);
+        k1_0 += s1_0 * t->k[i + 1];
+        q1_0 += s1_0 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_1 = load_f32(row + 12);
+        k1_1 += s1_1 * t->k[i + 1];
+        q1_1 += s1_1 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_0 = load_f32(row + 16);
+        k2_0 += s2_0 * t->k[i + 2];
+        q2_0 += s2_0 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_1 = load_f32(row + 20);
+        k2_1 += s2_1 * t->k[i + 2];
+        q2_1 += s2_1 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_0 = load_f32(row + 24);
+        k3_0 += s3_0 * t->k[i + 3];
+        q3_0 += s3_0 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_1 = load_f32(row + 28);
+        k3_1 += s3_1 * t->k[i + 3];
+        q3_1 += s3_1 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_0 = load_f32(row + 32);
+        k4_0 += s4_0 * t->k[i + 4];
+        q4_0 += s4_0 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_1 = load_f32(row + 36);
+        k4_1 += s4_1 * t->k[i + 4];
+        q4_1 += s4_1 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_0 = load_f32(row + 40);
+        k5_0 += s5_0 * t->k[i + 5];
+        q5_0 += s5_0 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_1 = load_f32(row + 44);
+        k5_1 += s5_1 * t->k[i + 5];
+        q5_1 += s5_1 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_0 = load_f32(row + 48);
+        k6_0 += s6_0 * t->k[i + 6];
+        q6_0 += s6_0 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_1 = load_f32(row + 52);
+        k6_1 += s6_1 * t->k[i + 6];
+        q6_1 += s6_1 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_0 = load_f32(row + 56);
+        k7_0 += s7_0 * t->k[i + 7];
+        q7_0 += s7_0 * t->q[i + 7];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_1 = load_f32(row + 60);
+        k7_1 += s7_1 * t->k[i + 7];
+        q7_1 += s7_1 * t->q[i + 7];
+#line 64 "templates/cpu/columns_kv.h"
+    }
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k1_0;
+    q0_0 += q1_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k2_0;
+    q0_0 += q2_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k3_0;
+    q0_0 += q3_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k4_0;
+    q0_0 += q4_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k5_0;
+    q0_0 += q5_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k6_0;
+    q0_0 += q6_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k7_0;
+    q0_0 += q7_0;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 0, k0_0);
+    store_f32(sum + 8, q0_0);
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k1_1;
+    q0_1 += q1_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k2_1;
+    q0_1 += q2_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k3_1;
+    q0_1 += q3_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k4_1;
+    q0_1 += q4_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k5_1;
+    q0_1 += q5_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k6_1;
+    q0_1 += q6_1;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_1 += k7_1;
+    q0_1 += q7_1;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 4, k0_1);
+    store_f32(sum + 12, q0_1);
+#line 73 "templates/cpu/columns_kv.h"
+}
+#line 43 "templates/cpu/columns_kv.h"
+INLINE void sums_1_tile(const f32 *s, const struct token *t,
+                              float *sum)
+{
+#line 48 "templates/cpu/columns_kv.h"
+    vf k0_0 = {0}, q0_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k1_0 = {0}, q1_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k2_0 = {0}, q2_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k3_0 = {0}, q3_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k4_0 = {0}, q4_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k5_0 = {0}, q5_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k6_0 = {0}, q6_0 = {0};
+#line 48 "templates/cpu/columns_kv.h"
+    vf k7_0 = {0}, q7_0 = {0};
+#line 51 "templates/cpu/columns_kv.h"
+    for (int i = 0; i < 128; i += 8) {
+        const f32 *row = s + (long long)i * 8;
+#line 59 "templates/cpu/columns_kv.h"
+        vf s0_0 = load_f32(row + 0);
+        k0_0 += s0_0 * t->k[i + 0];
+        q0_0 += s0_0 * t->q[i + 0];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s1_0 = load_f32(row + 8);
+        k1_0 += s1_0 * t->k[i + 1];
+        q1_0 += s1_0 * t->q[i + 1];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s2_0 = load_f32(row + 16);
+        k2_0 += s2_0 * t->k[i + 2];
+        q2_0 += s2_0 * t->q[i + 2];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s3_0 = load_f32(row + 24);
+        k3_0 += s3_0 * t->k[i + 3];
+        q3_0 += s3_0 * t->q[i + 3];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s4_0 = load_f32(row + 32);
+        k4_0 += s4_0 * t->k[i + 4];
+        q4_0 += s4_0 * t->q[i + 4];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s5_0 = load_f32(row + 40);
+        k5_0 += s5_0 * t->k[i + 5];
+        q5_0 += s5_0 * t->q[i + 5];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s6_0 = load_f32(row + 48);
+        k6_0 += s6_0 * t->k[i + 6];
+        q6_0 += s6_0 * t->q[i + 6];
+#line 59 "templates/cpu/columns_kv.h"
+        vf s7_0 = load_f32(row + 56);
+        k7_0 += s7_0 * t->k[i + 7];
+        q7_0 += s7_0 * t->q[i + 7];
+#line 64 "templates/cpu/columns_kv.h"
+    }
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k1_0;
+    q0_0 += q1_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k2_0;
+    q0_0 += q2_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k3_0;
+    q0_0 += q3_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k4_0;
+    q0_0 += q4_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k5_0;
+    q0_0 += q5_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k6_0;
+    q0_0 += q6_0;
+#line 67 "templates/cpu/columns_kv.h"
+    k0_0 += k7_0;
+    q0_0 += q7_0;
+#line 70 "templates/cpu/columns_kv.h"
+    store_f32(sum + 0, k0_0);
+    store_f32(sum + 8, q0_0);
+#line 73 "templates/cpu/columns_kv.h"
+}
+#line 126 "templates/cpu/columns_kv.h"
+INLINE void sums_tile(const f32 *s, const struct token *t,
+                         int count, float *sum)
+{
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 130 "templates/cpu/columns_kv.h"
+        sums_2_tile(s + 0, t, sum + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
+    }
+    for (int j = 0; j < count; j += 4) {
+#line 130 "templates/cpu/columns_kv.h"
+        sums_1_tile(s + j, t, sum + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 132 "templates/cpu/columns_kv.h"
+}
+#line 78 "templates/cpu/columns_kv.h"
+INLINE void update_2_tile_mem(
+    const f32 *s, bf16 *to, float *tile,
+    const struct token *t, const float *d)
+{
+    float decay = t->decay;
+#line 84 "templates/cpu/columns_kv.h"
+    vf d0 = load_f32(d + 0);
+#line 84 "templates/cpu/columns_kv.h"
+    vf d1 = load_f32(d + 4);
+#line 86 "templates/cpu/columns_kv.h"
+    (void)tile;
+    for (int i = 0; i < 128; i++) {
+        long long from_row = (long long)i * 8;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_f32(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 91 "templates/cpu/columns_kv.h"
+        vf s1 = load_f32(s + from_row + 4) * decay;
+        s1 += d1 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s1 = round_bf16(s1);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 4, s1);
+#line 101 "templates/cpu/columns_kv.h"
+    }
+}
+#line 78 "templates/cpu/columns_kv.h"
 INLINE void update_1_tile_mem(
     const f32 *s, bf16 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d0 = load_f32(d + 0);
-#line 62 "templates/cpu/columns_kv.h"
+#line 86 "templates/cpu/columns_kv.h"
     (void)tile;
     for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 4 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
+        long long from_row = (long long)i * 8;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_f32(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 101 "templates/cpu/columns_kv.h"
     }
 }
-#line 54 "templates/cpu/columns_kv.h"
+#line 140 "templates/cpu/columns_kv.h"
+INLINE void update_tile_mem(const f32 *s, bf16 *to,
+                           float *tile, const struct token *t, int count,
+                           const float *d)
+{
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_2_tile_mem(s + 0, to + 0, tile + 0, t, d + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
+    }
+    for (int j = 0; j < count; j += 4) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_1_tile_mem(s + j, to + j, tile + j, t, d + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 147 "templates/cpu/columns_kv.h"
+}
+#line 78 "templates/cpu/columns_kv.h"
+INLINE void update_2_tile_mem_kept(
+    const f32 *s, bf16 *to, float *tile,
+    const struct token *t, const float *d)
+{
+    float decay = t->decay;
+#line 84 "templates/cpu/columns_kv.h"
+    vf d0 = load_f32(d + 0);
+#line 84 "templates/cpu/columns_kv.h"
+    vf d1 = load_f32(d + 4);
+#line 86 "templates/cpu/columns_kv.h"
+    (void)tile;
+    for (int i = 0; i < 128; i++) {
+        long long from_row = (long long)i * 8;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_f32(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 0, s0);
+#line 91 "templates/cpu/columns_kv.h"
+        vf s1 = load_f32(s + from_row + 4) * decay;
+        s1 += d1 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s1 = round_bf16(s1);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 4, s1);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 4, s1);
+#line 101 "templates/cpu/columns_kv.h"
+    }
+}
+#line 78 "templates/cpu/columns_kv.h"
 INLINE void update_1_tile_mem_kept(
     const f32 *s, bf16 *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-#line 60 "templates/cpu/columns_kv.h"
+#line 84 "templates/cpu/columns_kv.h"
     vf d0 = load_f32(d + 0);
-#line 62 "templates/cpu/columns_kv.h"
+#line 86 "templates/cpu/columns_kv.h"
     (void)tile;
     for (int i = 0; i < 128; i++) {
-#line 65 "templates/cpu/columns_kv.h"
-        {
-            vf x = load_f32(s + i * 4 + 0);
-            x = x * decay + d0 * t->k[i];
-#line 69 "templates/cpu/columns_kv.h"
-            x = round_bf16(x);
-#line 71 "templates/cpu/columns_kv.h"
-            store_bf16(to + i * 128 + 0, x);
-#line 73 "templates/cpu/columns_kv.h"
-            store_f32(tile + i * 4 + 0, x);
-#line 75 "templates/cpu/columns_kv.h"
-        }
-#line 77 "templates/cpu/columns_kv.h"
+        long long from_row = (long long)i * 8;
+        long long to_row = (long long)i * 128;
+#line 91 "templates/cpu/columns_kv.h"
+        vf s0 = load_f32(s + from_row + 0) * decay;
+        s0 += d0 * t->k[i];
+#line 94 "templates/cpu/columns_kv.h"
+        s0 = round_bf16(s0);
+#line 96 "templates/cpu/columns_kv.h"
+        store_bf16(to + to_row + 0, s0);
+#line 98 "templates/cpu/columns_kv.h"
+        store_f32(tile + i * 8 + 0, s0);
+#line 101 "templates/cpu/columns_kv.h"
     }
 }
-#line 52 "templates/cpu/recurrent.c"
-
-/* What token i adds to each column, d = beta (v - k'S), and its o. */
-INLINE void new_values(struct packet *w, int i, int c, const float *sum,
-                       float *d, int columns)
+#line 140 "templates/cpu/columns_kv.h"
+INLINE void update_tile_mem_kept(const f32 *s, bf16 *to,
+                           float *tile, const struct token *t, int count,
+                           const float *d)
 {
-    const struct token *t = &w->token[i];
-    for (int j = 0; j < columns; j++) {
-        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
-        w->o[i][c + j] = t->decay * sum[columns + j] + d[j] * t->qk;
+#line 107 "templates/cpu/columns_kv.h"
+    if (count == 8) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_2_tile_mem_kept(s + 0, to + 0, tile + 0, t, d + 0);
+#line 109 "templates/cpu/columns_kv.h"
+        return;
     }
+    for (int j = 0; j < count; j += 4) {
+#line 145 "templates/cpu/columns_kv.h"
+        update_1_tile_mem_kept(s + j, to + j, tile + j, t, d + j);
+#line 119 "templates/cpu/columns_kv.h"
+    }
+#line 147 "templates/cpu/columns_kv.h"
 }
+#line 53 "templates/cpu/recurrent.c"
 
 /* The block at column c, near, in float32. */
 INLINE float *tile_of(const struct packet *w, int c)
@@ -883,167 +1205,83 @@ INLINE float *tile_of(const struct packet *w, int c)
     return w->tile + (w->whole ? c * 128 : 0);
 }
 
+/* d = beta (v - k'S) and o for the block at column c; sums past its last column
+ * are of zeros. */
+INLINE void new_values(struct packet *w, int i, int c, int count,
+                       const float *sum, float *d)
+{
+    const struct token *t = &w->token[i];
+    for (int j = 0; j < count; j++) {
+        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
+        w->o[i][c + j] = t->decay * sum[8 + j] + d[j] * t->qk;
+    }
+}
+
+#line 73 "templates/cpu/recurrent.c"
+/* S after a token, from s to where it is wanted. */
+INLINE void advance_mem(const struct packet *w, int keep,
+                            const bf16 *s,
+                            void *to, float *tile, const struct token *t,
+                            int count, const float *d)
+{
+    (void)w;
+#line 97 "templates/cpu/recurrent.c"
+    if (keep)
+        update_mem_mem_kept(s, to, tile, t, count, d);
+    else
+        update_mem_mem(s, to, tile, t, count, d);
 #line 102 "templates/cpu/recurrent.c"
-
-#line 158 "templates/cpu/recurrent.c"
-
-#line 71 "templates/cpu/recurrent.c"
+}
+#line 73 "templates/cpu/recurrent.c"
 /* S after a token, from s to where it is wanted. */
-INLINE void advance_2_mem(const struct packet *w, int keep,
-                                 const bf16 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
+INLINE void advance_tile(const struct packet *w, int keep,
+                            const f32 *s,
+                            void *to, float *tile, const struct token *t,
+                            int count, const float *d)
 {
     (void)w;
-#line 95 "templates/cpu/recurrent.c"
+#line 97 "templates/cpu/recurrent.c"
     if (keep)
-        update_2_mem_mem_kept(s, to, tile, t, d);
+        update_tile_mem_kept(s, to, tile, t, count, d);
     else
-        update_2_mem_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
+        update_tile_mem(s, to, tile, t, count, d);
+#line 102 "templates/cpu/recurrent.c"
 }
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_2_tile(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 95 "templates/cpu/recurrent.c"
-    if (keep)
-        update_2_tile_mem_kept(s, to, tile, t, d);
-    else
-        update_2_tile_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 108 "templates/cpu/recurrent.c"
-/* Both sums of the block at column c for token i, and so o and d. */
-static void look_2(struct packet *w, int i, int c, float *d)
+#line 104 "templates/cpu/recurrent.c"
+
+/* Token i of the packet for the block of `count` columns at column c. */
+static void step(struct packet *w, int i, int c, int count)
 {
     const struct token *t = &w->token[i];
+    bf16 *from = w->from + (long long)c * 1;
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    int first = w->begin + i == 0;
+    int keep = w->update || w->begin + i + 1 < w->tokens;
     float sum[16] __attribute__((aligned(64)));
-    if (w->begin + i == 0)
-        sums_2_mem(w->from + (long long)c * 1, t, sum);
+    float d[8] __attribute__((aligned(64)));
+
+    if (first)
+        sums_mem(from, t, count, sum);
     else
-        sums_2_tile(tile_of(w, c), t, sum);
-    new_values(w, i, c, sum, d, 8);
+        sums_tile(tile, t, count, sum);
+    new_values(w, i, c, (count + 3) / 4 * 4, sum, d);
+    if (first)
+        advance_mem(w, keep, from, to, tile, t, count, d);
+    else
+        advance_tile(w, keep, tile, to, tile, t, count, d);
 }
 
-static void move_2(struct packet *w, int i, int c, const float *d)
+static void run_blocks(struct packet *w)
 {
-    const struct token *t = &w->token[i];
-    float *tile = tile_of(w, c);
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    if (w->begin + i == 0)
-        advance_2_mem(w, keep, w->from + (long long)c * 1, to,
-                         tile, t, d);
-    else
-        advance_2_tile(w, keep, tile, to, tile, t, d);
-}
-
-/* As many blocks as there is room for; returns the first column left. The next
- * block is looked at before this one moves on for the last time: the latency of
- * its sums hides behind the stores. */
-static int blocks_2(struct packet *w, int c)
-{
-    float d[2][8] __attribute__((aligned(64)));
-    int now = 0, last = w->count - 1;
-    if (c + 8 <= w->columns)
-        look_2(w, 0, c, d[now]);
-    for (; c + 8 <= w->columns; c += 8, now ^= 1) {
-        for (int i = 0; i < last; i++) {
-            move_2(w, i, c, d[now]);
-            look_2(w, i + 1, c, d[now]);
-        }
-        if (c + 16 <= w->columns)
-            look_2(w, 0, c + 8, d[!now]);
-        move_2(w, last, c, d[now]);
-#line 154 "templates/cpu/recurrent.c"
+    for (int c = 0; c < w->columns; c += 8) {
+        int left = w->columns - c;
+        int count = left < 8 ? left : 8;
+        for (int i = 0; i < w->count; i++)
+            step(w, i, c, count);
+#line 140 "templates/cpu/recurrent.c"
     }
-    return c;
 }
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_1_mem(const struct packet *w, int keep,
-                                 const bf16 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 95 "templates/cpu/recurrent.c"
-    if (keep)
-        update_1_mem_mem_kept(s, to, tile, t, d);
-    else
-        update_1_mem_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 71 "templates/cpu/recurrent.c"
-/* S after a token, from s to where it is wanted. */
-INLINE void advance_1_tile(const struct packet *w, int keep,
-                                 const f32 *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
-{
-    (void)w;
-#line 95 "templates/cpu/recurrent.c"
-    if (keep)
-        update_1_tile_mem_kept(s, to, tile, t, d);
-    else
-        update_1_tile_mem(s, to, tile, t, d);
-#line 100 "templates/cpu/recurrent.c"
-}
-#line 108 "templates/cpu/recurrent.c"
-/* Both sums of the block at column c for token i, and so o and d. */
-static void look_1(struct packet *w, int i, int c, float *d)
-{
-    const struct token *t = &w->token[i];
-    float sum[8] __attribute__((aligned(64)));
-    if (w->begin + i == 0)
-        sums_1_mem(w->from + (long long)c * 1, t, sum);
-    else
-        sums_1_tile(tile_of(w, c), t, sum);
-    new_values(w, i, c, sum, d, 4);
-}
-
-static void move_1(struct packet *w, int i, int c, const float *d)
-{
-    const struct token *t = &w->token[i];
-    float *tile = tile_of(w, c);
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
-    int keep = w->update || w->begin + i + 1 < w->tokens;
-    if (w->begin + i == 0)
-        advance_1_mem(w, keep, w->from + (long long)c * 1, to,
-                         tile, t, d);
-    else
-        advance_1_tile(w, keep, tile, to, tile, t, d);
-}
-
-/* As many blocks as there is room for; returns the first column left. The next
- * block is looked at before this one moves on for the last time: the latency of
- * its sums hides behind the stores. */
-static int blocks_1(struct packet *w, int c)
-{
-    float d[2][4] __attribute__((aligned(64)));
-    int now = 0, last = w->count - 1;
-    if (c + 4 <= w->columns)
-        look_1(w, 0, c, d[now]);
-    for (; c + 4 <= w->columns; c += 4, now ^= 1) {
-        for (int i = 0; i < last; i++) {
-            move_1(w, i, c, d[now]);
-            look_1(w, i + 1, c, d[now]);
-        }
-        if (c + 8 <= w->columns)
-            look_1(w, 0, c + 4, d[!now]);
-        move_1(w, last, c, d[now]);
-#line 154 "templates/cpu/recurrent.c"
-    }
-    return c;
-}
-#line 161 "templates/cpu/recurrent.c"
-
-#line 199 "templates/cpu/recurrent.c"
 
 /* As float32; the rest of the last vector is zeros. */
 static void read_values(const bf16 *from, float *to, int count)
@@ -1096,16 +1334,6 @@ static void read_packet(struct packet *w, const gdr_recurrent_params *p,
         if (w->to[i])
             w->to[i] = column_of(w, w->to[i], column);
     }
-}
-
-static void run_blocks(struct packet *w)
-{
-    int c = 0;
-#line 257 "templates/cpu/recurrent.c"
-    c = blocks_2(w, c);
-#line 259 "templates/cpu/recurrent.c"
-    c = blocks_1(w, c);
-#line 264 "templates/cpu/recurrent.c"
 }
 
 static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,
