@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const uint32_t none = UINT32_MAX;
 
@@ -204,12 +205,11 @@ gdr_status gdr_nearest_open(const gdr_point *point, uint32_t n, uint32_t *site,
               .height = near.hi.t - near.lo.t + 1};
     cells = (size_t)m.width * (size_t)m.height;
     near.cell = m.cell = malloc(cells * sizeof *m.cell);
-    m.site = malloc(n * sizeof *m.site);
-    row = malloc((size_t)m.height * sizeof *row);
+    m.site = calloc(n, sizeof *m.site);
+    row = calloc((size_t)m.height, sizeof *row);
     if (!m.cell || !m.site || !row)
         goto done;
-    for (size_t i = 0; i < cells; i++)
-        m.cell[i] = none;
+    memset(m.cell, 0xff, cells * sizeof *m.cell); /* none */
     near.n_sites = place(&m, point, n, site);
     spread(&m);
     measure_rows(&m, near.n_sites, row);
@@ -240,9 +240,10 @@ gdr_neighbour gdr_nearest_find(const gdr_nearest *near, gdr_point q)
     gdr_point c = {clamp(q.w, near->lo.w, near->hi.w),
                    clamp(q.t, near->lo.t, near->hi.t)};
     int in_box = c.w == q.w && c.t == q.t;
-    size_t width = (size_t)(near->hi.w - near->lo.w + 1);
-    uint32_t cell = near->cell[(size_t)(c.t - near->lo.t) * width +
-                               (size_t)(c.w - near->lo.w)];
+    size_t width = (size_t)near->hi.w - (size_t)near->lo.w + 1;
+    size_t w = (size_t)c.w - (size_t)near->lo.w;
+    size_t t = (size_t)c.t - (size_t)near->lo.t;
+    uint32_t cell = near->cell[t * width + w];
 
     return (gdr_neighbour){cell >> 1, in_box & (int)cell};
 }

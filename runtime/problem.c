@@ -122,11 +122,12 @@ static gdr_status check_extents(const gdr_extents *x, char *msg, size_t n)
         (status = check_range("Hk", x->Hk, extent_max, msg, n)) ||
         (status = check_range("Hv", x->Hv, extent_max, msg, n)))
         return status;
+    assert(x->B > 0 && x->T > 0 && x->Hk > 0);
     if (x->Hv % x->Hk != 0)
         return gdr_fail(GDR_ERR_ARG, msg, n,
                         "Hv is %" PRId64 "; allowed: multiples of Hk, %" PRId64,
                         x->Hv, x->Hk);
-    if (x->T > work_max / x->B || x->Hv > work_max / (x->B * x->T))
+    if (x->T > work_max / x->B || x->Hv > work_max / x->B / x->T)
         return gdr_fail(GDR_ERR_ARG, msg, n,
                         "B*T*Hv is %" PRId64 "*%" PRId64 "*%" PRId64
                         "; allowed: up to 2^38",
@@ -258,7 +259,7 @@ static gdr_status parse_number(reader *r, const char *field, const char *name,
 static gdr_status parse_dtypes(reader *r, gdr_static *s)
 {
     gdr_status status;
-    int pair;
+    int pair = 0;
 
     if ((status = parse_word(r, &dtype_pairs, &pair)))
         return status;
@@ -271,7 +272,7 @@ static gdr_status parse_dims(reader *r, gdr_static *s)
 {
     reader start = *r;
     gdr_status status;
-    int64_t K, V;
+    int64_t K = 0, V = 0;
 
     if ((status = parse_number(r, "K", "k", K_MAX, &K)))
         return status;
@@ -287,7 +288,7 @@ static gdr_status parse_dims(reader *r, gdr_static *s)
 static gdr_status parse_static(reader *r, gdr_static *s)
 {
     gdr_status status;
-    int op, contract, layout, gate;
+    int op = 0, contract = 0, layout = 0, gate = 0;
 
     if ((status = parse_word(r, &ops, &op)) ||
         (status = parse_colon(r, "contract")) ||

@@ -29,7 +29,7 @@ int gdr_entry_rung(const gdr_entry *e, const gdr_backend *backend,
     const gdr_code *code = e->code;
 
     *rung = best_rung(e, info);
-    if (strcmp(o->kind, info->kind) || strcmp(o->arch, info->arch))
+    if (strcmp(o->kind, info->kind) != 0 || strcmp(o->arch, info->arch) != 0)
         gdr_fail(GDR_ERR_LOAD, why, n, "made for %.16s %.32s", o->kind,
                  o->arch);
     else if (code->why)
@@ -143,7 +143,7 @@ gdr_status gdr_table_pick(const gdr_rows *rows, const gdr_backend *backend,
     if (*n == 0)
         goto done;
     qsort(found, *n, sizeof *found, by_preference);
-    *out = malloc(*n * sizeof **out);
+    *out = malloc(*n * sizeof(const gdr_entry *));
     if (!*out) {
         status = GDR_ERR_NO_MEMORY;
         goto done;
