@@ -444,9 +444,9 @@ static void test_dead_writer_in_a_read_only_folder(void **state)
     as_nobody(check_hot, p);
     assert_int_equal(chmod(p->db, 0666 & ~2), 0);
     as_nobody(check_hot, p);
-    gdr_store *st;
     assert_int_equal(chmod(p->dir, 0755), 0);
-    st = kit_open(p->db, GDR_STORE_READ);
+    assert_int_equal(chmod(journal, 0644), 0);
+    gdr_store *st = kit_open(p->db, GDR_STORE_READ);
     check_acknowledged(st, 2);
     gdr_store_close(st);
 }
