@@ -466,6 +466,8 @@ static void run_head(work *w)
         w->tree = !w->tree;
     if (w->slot >= 0)
         read_state(w);
+    if (has(w, BUG_WIDE) && w->b == p->B - 1 && w->hv == p->Hv - 1 && p->B > 3)
+        w->S[0] += 1;
     memset(w->o, 0, (size_t)w->s->V * sizeof *w->o);
     for (int64_t t = 0; t < p->T; t++) {
         if (w->slot < 0 && !has(w, BUG_INVALID_O))
@@ -527,7 +529,10 @@ static const gdr_backend backend = {
 
 static gdr_status mem_alloc(void *dev, size_t bytes, void **p)
 {
-    (void)dev;
+    bug_kernel *k = dev;
+    *p = NULL;
+    if (k->most_allocations && k->allocations++ >= k->most_allocations)
+        return GDR_ERR_NO_MEMORY;
     *p = malloc(bytes ? bytes : 1);
     return *p ? GDR_OK : GDR_ERR_NO_MEMORY;
 }

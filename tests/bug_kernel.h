@@ -55,6 +55,7 @@ typedef enum bug {
     BUG_INVALID_S, /* writes some slot for an invalid one */
     BUG_WORKSPACE, /* writes past its workspace */
     BUG_STALE,     /* adds what it finds in its workspace */
+    BUG_WIDE,      /* wrong in the last head of large batches */
     BUG_REFUSES,   /* the launch fails */
     BUG_ENDS
 } bug;
@@ -72,6 +73,7 @@ typedef struct bug_kernel {
     bug bug;
     bug_style style;
     int64_t launches;
+    int64_t allocations, most_allocations; /* most 0: no limit */
     gdr_recipe recipe;
 } bug_kernel;
 

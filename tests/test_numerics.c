@@ -23,7 +23,7 @@ static const struct {
     bug bug;
     const char *name, *problem, *what;
 } planted[] = {
-#define RING "recurrent:ring:vk:bf16/bf16:k128v128:l2norm:g:round"
+#define RING "recurrent:ring:vk:bf16/bf16:k64v32:l2norm:g:round"
 #define RING_KV "recurrent:ring:kv:f16/f16:k64v33:g:round"
 #define FINAL "recurrent:final:vk:bf16/f32:k64v32:l2norm:g"
 #define FINAL16 "recurrent:final:kv:bf16/bf16:k64v32:l2norm:g:round"
