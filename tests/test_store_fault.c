@@ -12,6 +12,7 @@
 #include "store_kit.h"
 #include <errno.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -453,10 +454,13 @@ static void test_dead_writer_in_a_read_only_folder(void **state)
 
 /* ---- a medium of its own ---- */
 
-/* A small tmpfs over the test's folder; skips aloud where it may not be. */
+/* A small tmpfs over the test's folder, seen by this process alone and gone
+ * with it; skips aloud where it may not be. */
 static void mount_small(const kit_place *p, const char *options)
 {
-    if (mount("gdr", p->dir, "tmpfs", 0, options)) {
+    if (unshare(CLONE_NEWNS) ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("gdr", p->dir, "tmpfs", 0, options)) {
         print_message("no tmpfs here: %s\n", strerror(errno));
         skip();
     }
@@ -469,7 +473,7 @@ static void test_read_only_medium(void **state)
     kit_database(p->db, 2);
     int failed = mount("gdr", p->dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL);
     const char *wrong = failed ? "cannot remount" : check_read_only(p);
-    umount(p->dir);
+    umount2(p->dir, MNT_DETACH);
     if (wrong)
         fail_msg("%s", wrong);
 }
@@ -576,7 +580,7 @@ static void test_full_from_the_start(void **state)
 static int unmount_and_remove(void **state)
 {
     kit_place *p = *state;
-    umount(p->dir);
+    umount2(p->dir, MNT_DETACH);
     return kit_place_remove(state);
 }
 
