@@ -54,7 +54,7 @@ static const struct {
     {BUG_INDEX, RING16, "wrong", " of b"},
     {BUG_INDEX64, FINAL32, "wrong", "o of b 2"},
     {BUG_INDEX64, SNAPSHOTS16, "wrong", "state: slot"},
-    {BUG_MIN, FINAL32, "wrong", "o of b 1"},
+    {BUG_MIN, FINAL32, "wrong", "o of b 2"},
     {BUG_MIN, INDEXED16, "wrong", "state: slot"},
     {BUG_INVALID_O, FINAL32, "wrong", "o of b 0 t 0 hv 0 v 0: expected 0"},
     {BUG_INVALID_O, INDEXED16, "wrong", "o of b "},
