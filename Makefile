@@ -31,7 +31,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
-INCS_generator = $(call pkg,--cflags,lua5.4)
+INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
 LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
 LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
 

@@ -108,8 +108,9 @@ local function template_line(line, display, n)
                        continued)
 end
 
--- Template text -> Lua text, line by line.
-local function compile(text, display)
+-- Template text -> Lua text, line by line. The names are an argument, so that
+-- one chunk serves every variant.
+local function translate(text, display)
   local out, n = {}, 0
   if string.find(text, "\0", 1, true) then
     error(display .. ": is not a text file", 0)
@@ -120,7 +121,20 @@ local function compile(text, display)
     n = n + 1
     out[n] = template_line(line, display, n)
   end
-  return table.concat(out, "\n")
+  return "local _ENV = ...; " .. table.concat(out, "\n")
+end
+
+-- Chunks by file: a space has dozens of variants of one template, and to
+-- translate it costs ten times what running it does.
+local chunks = {}
+
+local function compile(text, display)
+  local known = chunks[display]
+  if known and known.text == text then return known.chunk end
+  local chunk, why = load(translate(text, display), "@" .. display, "t", {})
+  if not chunk then error(why, 0) end
+  chunks[display] = { text = text, chunk = chunk }
+  return chunk
 end
 
 -- Text of the value of an @(expr); its error is at the expression's line.
@@ -187,10 +201,7 @@ local function run(job, name, depth)
   own.abi = function()
     job.writer:verbatim(job.abi_text, job.abi_name)
   end
-  local chunk, why = load(compile(text, display), "@" .. display, "t",
-                          sandbox.strict(job.lookup, own))
-  if not chunk then error(why, 0) end
-  chunk()
+  compile(text, display)(sandbox.strict(job.lookup, own))
 end
 
 -- job.name     the template, relative to templates/
