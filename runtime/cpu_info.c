@@ -63,9 +63,13 @@ static void read_model(const char *root, gdr_cpu_info *info)
     char path[PATH_MAX], text[4096] = "";
     snprintf(path, sizeof path, "%s/proc/cpuinfo", root);
     gdr_read_text(path, text, sizeof text);
-    snprintf(info->model, sizeof info->model, "%#lx-%#lx",
-             cpuinfo_number(text, "CPU implementer"),
-             cpuinfo_number(text, "CPU part"));
+    long implementer = cpuinfo_number(text, "CPU implementer");
+    long part = cpuinfo_number(text, "CPU part");
+    if (implementer < 0 || part < 0)
+        snprintf(info->model, sizeof info->model, "unknown");
+    else
+        snprintf(info->model, sizeof info->model, "%#lx-%#lx", implementer,
+                 part);
     snprintf(info->name, sizeof info->name, "%s %s", gdr_isa_arch(),
              info->model);
 }

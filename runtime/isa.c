@@ -18,7 +18,6 @@
 #include <cpuid.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
-#include <sys/prctl.h>
 #endif
 
 typedef struct isa {
@@ -210,13 +209,6 @@ int gdr_isa_subset(const char *needed, const char *have)
 
 int32_t gdr_isa_vector_bytes(const char *names)
 {
-#if defined(__aarch64__) && defined(PR_SVE_GET_VL)
-    if (gdr_isa_subset("sve", names)) {
-        int length = prctl(PR_SVE_GET_VL);
-        if (length > 0)
-            return length & PR_SVE_VL_LEN_MASK;
-    }
-#endif
     return gdr_isa_subset("avx512f", names) ? 64
            : gdr_isa_subset("avx", names)   ? 32
                                             : 16;

@@ -22,7 +22,9 @@ gdr_status gdr_isa_from_macros(const char *macros, char *out, size_t n);
 /* 1 if all names of needed are in have. */
 int gdr_isa_subset(const char *needed, const char *have);
 
-/* Bytes of the widest vector register that the text names. */
+/* Bytes of the widest register that a C vector type of fixed size can live in.
+ * SVE does not count: without -msve-vector-bits compilers use its 128-bit part
+ * for such types. */
 int32_t gdr_isa_vector_bytes(const char *names);
 
 #endif
