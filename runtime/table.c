@@ -294,7 +294,7 @@ static uint32_t find_exact(const gdr_table *t, const gdr_extents *x)
     return none;
 }
 
-/* The first of equal extents keeps them. */
+/* Of equal extents the first one put is the first one met. */
 static void put_exact(gdr_table *t, const gdr_extents *x, uint32_t index)
 {
     uint64_t h = hash_of(key_of(x));
@@ -302,8 +302,6 @@ static void put_exact(gdr_table *t, const gdr_extents *x, uint32_t index)
     uint32_t i = (uint32_t)h & t->mask;
 
     t->key[index] = key_of(x);
-    if (find_exact(t, x) != none)
-        return;
     while (t->slot[i])
         i = (i + 1) & t->mask;
     t->slot[i] = index + 1;

@@ -517,7 +517,8 @@ static void test_sibling_and_default(void **state)
     const kit_place *place = *state;
     char fingerprint[512], arch[32], one[GDR_HASH_TEXT], two[GDR_HASH_TEXT];
     image a = compile(11), b = compile(22);
-    gdr_default_row dflt = {0, STATICS, INT64_MAX, two, "stamp"};
+    gdr_default_row small = {0, STATICS, 4, one, "stamp"};
+    gdr_default_row large = {0, STATICS, INT64_MAX, two, "stamp"};
     rows r;
     engine e;
 
@@ -529,11 +530,13 @@ static void test_sibling_and_default(void **state)
     r = open_rows(place, "cpu:elsewhere", arch);
     put_variant(&r, "one", a.data, a.bytes, one);
     put_variant(&r, "two", b.data, b.bytes, two);
-    dflt.device = r.device;
-    assert_ok(r.st, gdr_store_put_default(r.st, &dflt));
+    small.device = large.device = r.device;
+    assert_ok(r.st, gdr_store_put_default(r.st, &small));
+    assert_ok(r.st, gdr_store_put_default(r.st, &large));
     close_rows(&r);
     e = start(place->db, GDR_MATCH_GENERIC);
-    expect_mark(&e, "b1t1hk2hv4", GDR_MATCH_DEFAULT, 22);
+    expect_mark(&e, "b1t1hk2hv4", GDR_MATCH_DEFAULT, 11);
+    expect_mark(&e, "b2t1hk2hv4", GDR_MATCH_DEFAULT, 22);
     stop(&e);
     r = open_rows(place, "cpu:elsewhere", arch);
     put_choice(&r, "b1t1hk2hv4", one);

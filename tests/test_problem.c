@@ -179,14 +179,14 @@ static void test_longest_text_fits(void **state)
 
 static void test_check(void **state)
 {
-    static const char *const named[] = {"size",  "op", "contract", "layout",
-                                        "gate",  "K",  "V",        "l2norm",
-                                        "round", "io", "B",        "Hv"};
-    gdr_problem bad[12];
+    static const char *const named[] = {
+        "size",   "op",    "contract", "layout", "gate", "K", "V",
+        "l2norm", "round", "io",       "B",      "Hv",   "K"};
+    gdr_problem bad[13];
     char msg[256];
 
     (void)state;
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 13; i++)
         bad[i] = parsed(canonical[0]);
     bad[0].s.size = 0;
     bad[1].s.op = (gdr_op)9;
@@ -200,7 +200,8 @@ static void test_check(void **state)
     bad[9].s.state = GDR_F16;
     bad[10].x.B = 0;
     bad[11].x.Hv = 31;
-    for (int i = 0; i < 12; i++) {
+    bad[12].s.K = 12;
+    for (int i = 0; i < 13; i++) {
         assert_int_equal(gdr_problem_check(&bad[i], msg, sizeof msg),
                          GDR_ERR_ARG);
         if (!strstr(msg, named[i]))
@@ -325,6 +326,37 @@ static void test_order_of_fields(void **state)
     assert_true(gdr_problem_compare(&a, &b) < 0);
 }
 
+/* No field is forgotten. */
+static void test_order_sees_every_field(void **state)
+{
+    static const char *const other[] = {
+        "recurrent:ring:vk:bf16/f32:k128v128:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:kv:bf16/f32:k128v128:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:vk:f16/f32:k128v128:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/bf16:k128v128:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k64v128:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v64:l2norm:g / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:g / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:fused / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g:round / b64t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g / b63t1hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g / b64t2hk16hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g / b64t1hk8hv32",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g / b64t1hk16hv48",
+        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g",
+    };
+    gdr_problem a = parsed(canonical[0]);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        gdr_problem b = parsed(other[i]);
+        int order = gdr_problem_compare(&a, &b);
+
+        if (order == 0 || order != -gdr_problem_compare(&b, &a))
+            fail_msg("not told apart: %s", other[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_order_of_fields),
+        cmocka_unit_test(test_order_sees_every_field),
     };
 
     return cmocka_run_group_tests_name("problem", tests, NULL, NULL);

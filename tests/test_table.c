@@ -138,6 +138,37 @@ static void test_heads_break_ties(void **state)
     gdr_rows_close(rows);
 }
 
+/* Extents that share a half of their key stay apart in the hash map. */
+static void test_exact_heads(void **state)
+{
+    enum { TUNED = 40, ASKED = 600, RATIO = 6 };
+    fixture_device d;
+    gdr_rows *rows = new_rows();
+    gdr_set *set;
+
+    (void)state;
+    fixture_device_init(&d, "here", "a+b");
+    for (int i = 1; i <= TUNED; i++)
+        for (int j = 1; j <= RATIO; j++) {
+            char text[64];
+
+            snprintf(text, sizeof text, "b1t1hk%dhv%d", i, i * j);
+            put_tuned(rows, text, "v");
+        }
+    fixture_put_steps(rows);
+    set = open_set(rows, &d, GDR_MATCH_EDGE);
+    for (int i = 1; i <= ASKED; i++)
+        for (int j = 1; j <= RATIO; j++) {
+            gdr_plan plan;
+            const gdr_extents x = {1, 1, i, i * j};
+
+            assert_int_equal(gdr_set_find(set, &x, &plan), GDR_OK);
+            assert_int_equal(plan.match == GDR_MATCH_EXACT, i <= TUNED);
+        }
+    gdr_set_close(set);
+    gdr_rows_close(rows);
+}
+
 static void put_on(gdr_rows *rows, const char *fingerprint, const char *isa,
                    const char *extents, const char *variant)
 {
@@ -629,10 +660,10 @@ static void test_explain(void **state)
 static void test_hostile_rows(void **state)
 {
     static const char *const why[] = {
-        "fingerprint", "kind",    "arch",   "isa",      "no problem",
-        "variant",     "stamp",   "kernel", "config",   "reduction",
-        "parse",       "extents", "work",   "ABI 0",    "ABI 2",
-        "time_ns",     "time_ns", "op is",  "a default"};
+        "fingerprint", "kind",    "arch",   "isa",       "no problem",
+        "variant",     "stamp",   "kernel", "config",    "reduction",
+        "parse",       "extents", "work",   "ABI 0",     "ABI 2",
+        "time_ns",     "time_ns", "op is",  "a default", "time_ns"};
     enum { N = sizeof why / sizeof *why };
     const char *const problem = FIXTURE_STATICS " / b1t1hk1hv1";
     gdr_rows *rows = new_rows();
@@ -660,6 +691,7 @@ static void test_hostile_rows(void **state)
     bad[16].time_ns = 0.0 / 0.0;
     bad[17].problem = "";
     bad[18].max_work = 7;
+    bad[19].time_ns = 1.0 / 0.0;
     for (int i = 0; i < N; i++) {
         assert_int_equal(gdr_rows_put(rows, &bad[i]), GDR_OK);
         assert_int_equal(rows->n_entries, 0);
@@ -781,6 +813,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_near_edge),
         cmocka_unit_test(test_heads_break_ties),
+        cmocka_unit_test(test_exact_heads),
         cmocka_unit_test(test_sibling),
         cmocka_unit_test(test_isa),
         cmocka_unit_test(test_default),
