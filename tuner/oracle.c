@@ -64,7 +64,7 @@ static int compare(gdr_dtype d, double E, double e, double x, gdr_miss *miss)
 {
     double bound = error_bound(d, E, e);
     double ratio = fabs(x - E) / bound;
-    if (isinf(gdr_round(d, E)))
+    if (fabs(E) > 65504 && isinf(gdr_round(d, E)))
         ratio = x == gdr_round(d, E) ? 0 : INFINITY;
     if (!(ratio == ratio))
         ratio = INFINITY;
