@@ -274,7 +274,7 @@ gdr_status gdr_reference(const gdr_static *s, const gdr_args *args, char *msg,
     if (status != GDR_OK)
         return status;
     size_t K = (size_t)s->K, V = (size_t)s->V;
-    double *memory = malloc((K * V + 2 * K + 2 * V) * sizeof *memory);
+    double *memory = calloc(K * V + 2 * K + 2 * V, sizeof *memory);
     if (!memory)
         return GDR_ERR_NO_MEMORY;
     scratch w = {memory, memory + K * V, memory + K * V + K,

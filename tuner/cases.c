@@ -121,7 +121,7 @@ static void name_case(gdr_case *c, const gdr_case_spec *spec, const uint8_t *l)
 /* ---- opening ------------------------------------------------------------ */
 
 /* A gate of tens of milliseconds: at most about a million state elements times
- * tokens. Ratio before tokens: long packets have bugs of their own. */
+ * tokens. Heads before tokens: long packets have bugs of their own. */
 static void limit_work(const gdr_static *s, gdr_extents *x)
 {
     const int64_t most = (int64_t)1 << 20;
@@ -129,12 +129,10 @@ static void limit_work(const gdr_static *s, gdr_extents *x)
         int64_t ratio = x->Hv / x->Hk;
         if (x->Hk > 1)
             x->Hk--;
-        else if (ratio > 2)
+        else if (ratio > 1 && (ratio > 2 || x->B <= 2))
             ratio--;
         else if (x->B > 2)
             x->B--;
-        else if (ratio > 1)
-            ratio--;
         else if (x->T > 5)
             x->T--;
         else

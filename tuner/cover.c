@@ -145,6 +145,7 @@ gdr_status gdr_cover(const int *levels, int n, int strength, uint8_t **rows,
     memcpy(c->levels, levels, (size_t)n * sizeof *levels);
     c->levels[n] = 1;
     each_triple(c, reserve, NULL);
+    assert(c->size > 0);
     if (!(c->open = malloc((size_t)c->size)))
         goto done;
     memset(c->open, 1, (size_t)c->size);

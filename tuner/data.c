@@ -8,6 +8,7 @@
 #include "data.h"
 #include "../runtime/reference.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ static head head_of(const gdr_static *s, const gdr_args *a, int turn,
                     uint64_t seed, int64_t b, int64_t hv)
 {
     int64_t Hk = a->x.Hk, n = turn + b * a->x.Hv + hv;
+    assert(Hk > 0 && a->x.Hv >= Hk);
     int64_t h = a->flags & GDR_HEAD_MOD ? hv % Hk : hv / (a->x.Hv / Hk);
     return (head){s,
                   a,

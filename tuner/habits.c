@@ -205,7 +205,7 @@ gdr_status gdr_judge_habits(gdr_judge *g, gdr_stage *st)
         status = check_tokens(g, st, &device, first);
     if (status == GDR_OK && gdr_judge_passing(g))
         status = check_empty(g, st, &device);
-    for (int i = 0; i < st->c->n_buffers; i++)
+    for (int i = 0; i < GDR_CASE_BUFFERS; i++)
         free(first[i]);
     return status;
 }
