@@ -163,6 +163,18 @@ static void computes_by_hand(void **state)
     gdr_token_step(&t, S, o, NULL, NULL);
 }
 
+/* beta |k|^2 = 4 turns an old error round, three times as large */
+static void carries_growing_errors(void **state)
+{
+    double q[8] = {1}, k[8] = {2}, v[1] = {0}, o[1], e[1] = {5}, eo[1];
+    double S[8] = {0};
+    gdr_token t = {
+        .K = 8, .V = 1, .q = q, .k = k, .v = v, .decay = 0.5, .beta = 1};
+    (void)state;
+    gdr_token_step(&t, S, o, e, eo);
+    assert_true(e[0] == 3 * 0.5 * 5 && eo[0] == 3 * 0.5 * 5);
+}
+
 static void widens_for_a_computed_gate(void **state)
 {
     double q[8] = {1}, k[8] = {1}, v[1] = {1}, o[1], e[1] = {0}, eo[1];
@@ -690,6 +702,7 @@ int main(void)
         cmocka_unit_test(converts_every_16_bit_value),
         cmocka_unit_test(knows_the_spacing),
         cmocka_unit_test(computes_by_hand),
+        cmocka_unit_test(carries_growing_errors),
         cmocka_unit_test(widens_for_a_computed_gate),
         cmocka_unit_test(agrees_with_one_pass),
         cmocka_unit_test(agrees_with_rank_form),
