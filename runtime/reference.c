@@ -135,8 +135,8 @@ static void normalise(double *x, int n)
  * err relatively by about |x| + |A_log| + 6, and exp(g) turns a relative error
  * of g into |g| times it. softplus as log(1 + exp(x)), which the field uses,
  * errs by up to 3 u absolutely (2^-22 ln 2 with a hardware log2), hence the
- * last term. Too wide for kernels that form g in float64, too narrow for one
- * that rounds g to bf16 unless |g| < 2^-9.
+ * last term. Wider than a kernel needs that forms g in float64; a g rounded to
+ * bf16 still shows where |g| > 2^-9.
  */
 static double fused_decay_error(double g, double x, double A_log)
 {
