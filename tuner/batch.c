@@ -50,7 +50,7 @@ static int apart_from_defaults(const gdr_space *space, const gdr_candidate *c)
     for (int64_t i = 0; i < space->n_candidates; i++) {
         const gdr_candidate *d = &space->candidate[i];
         int apart;
-        if (!d->default_max_work || strcmp(d->kernel, c->kernel))
+        if (!d->default_max_work || strcmp(d->kernel, c->kernel) != 0)
             continue;
         apart = words_apart(d->config, c->config);
         best = apart < best ? apart : best;
@@ -175,13 +175,13 @@ static gdr_status add(gdr_batch *b, int64_t candidate)
 
     memset(e, 0, sizeof *e);
     e->c = &b->space->candidate[candidate];
+    e->is_default = e->c->default_max_work > 0;
     e->batch = b;
     e->twin = -1;
     e->error_o = e->error_s = -1;
     st = expand(b, e);
     if (st == GDR_OK && (same = find_hash(b, e->hash)) >= 0) {
-        if (!b->e[same].c->default_max_work && e->c->default_max_work)
-            b->e[same].c = e->c;
+        b->e[same].is_default |= e->is_default;
         free_sources(e);
         b->of_candidate[candidate] = same;
         return GDR_OK;
@@ -220,11 +220,11 @@ static void make_order(gdr_batch *b)
     int n = 0;
 
     for (int i = 0; i < b->n; i++)
-        if (b->e[i].c->default_max_work)
+        if (b->e[i].is_default)
             b->order[n++] = i;
     for (int i = 0, first = n; i < b->n; i++) {
         int at;
-        if (b->e[i].c->default_max_work)
+        if (b->e[i].is_default)
             continue;
         at = first +
              (int)(gdr_mix(seed, (uint64_t)i, 1) % (uint64_t)(n - first + 1));
@@ -369,7 +369,7 @@ gdr_status gdr_batch_put_defaults(gdr_batch *b)
                              : NULL;
         gdr_default_row row = {
             .device = s->device, .statics = b->statics, .max_work = max_work};
-        if (!e || !e->compiled || strcmp(e->outcome, "ok"))
+        if (!e || !e->compiled || !gdr_entrant_ok(e))
             continue;
         row.variant = e->hash;
         row.variant_stamp = e->stamp;
@@ -383,9 +383,14 @@ gdr_status gdr_batch_put_defaults(gdr_batch *b)
 
 /* ---- asking ---- */
 
+int gdr_entrant_ok(const gdr_entrant *e)
+{
+    return e->judged && e->outcome && strcmp(e->outcome, "ok") == 0;
+}
+
 int gdr_entrant_fit(const gdr_entrant *e)
 {
-    return e->judged && e->compiled && e->twin < 0 && !strcmp(e->outcome, "ok");
+    return e->compiled && e->twin < 0 && gdr_entrant_ok(e);
 }
 
 /* The entrant that stands for e: itself, or the one with the same code. */
@@ -406,10 +411,10 @@ int gdr_batch_default(const gdr_batch *b, int64_t work)
         return best;
     best = -1;
     for (int i = 0; i < b->n; i++) {
-        int is_default = b->e[i].c->default_max_work > 0;
+        int is_default = b->e[i].is_default;
         if (!gdr_entrant_fit(&b->e[i]))
             continue;
-        if (best < 0 || (is_default && !(b->e[best].c->default_max_work > 0)))
+        if (best < 0 || (is_default && !b->e[best].is_default))
             best = i;
     }
     return best;

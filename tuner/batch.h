@@ -20,11 +20,13 @@ typedef struct gdr_entrant {
     char *source[8]; /* NULL once compiled */
     gdr_compile_job *job[8];
     gdr_image image[8];
+    int is_default; /* of the spec, for some size of work */
     int to_compile; /* steps still in the queue */
     int compiled;
     int judged;          /* outcome is final */
     int stored;          /* ... and from an earlier run */
     int twin;            /* entrant with the same code and geometry, or -1 */
+    int timeouts;        /* of its gate: a busy machine is no proof */
     const char *outcome; /* static text */
     double error_o, error_s;
     char note[1024];
@@ -44,7 +46,6 @@ typedef struct gdr_batch {
     int *order;       /* [n] defaults first, then at random */
     char stamp[GDR_HASH_TEXT]; /* of the whole space */
     int queued;                /* jobs not yet come back */
-    int ready;                 /* compiled and gated */
 } gdr_batch;
 
 /* effort: how much of the space is tried: all of it, or what is nearest to the
@@ -66,6 +67,9 @@ gdr_status gdr_batch_put_defaults(gdr_batch *b);
 
 /* Puts variant and steps of an entrant, once. */
 gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e);
+
+/* Has it been judged, and well? */
+int gdr_entrant_ok(const gdr_entrant *e);
 
 /* May it race? Passed, compiled, and not the same code as another. */
 int gdr_entrant_fit(const gdr_entrant *e);

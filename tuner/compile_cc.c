@@ -22,8 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { CC_WORDS = 16, ARGS = 40, OUTPUT_FD = 9 };
 
 /* Ten times the largest kernel seen with full debug information. */

@@ -1,12 +1,12 @@
 /*
- * contest.c - samples come from a worker that may die at any launch: then the
- * variant is tried once more alone, to tell the culprit from the victim of a
- * neighbour, and a new worker loads the survivors. Everything that decides is
- * in this process.
+ * contest.c - a race and its rows. Times come from the stopwatch, or from a
+ * script; everything that decides is in this process, and everything that was
+ * measured is in the database before the next problem begins.
  */
 #include "contest.h"
 #include "race.h"
 #include "stats.h"
+#include "stopwatch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,194 +25,20 @@ static const double sample_ns = 200e3;
 typedef struct contest {
     gdr_batch *b;
     gdr_session *s;
-    gdr_problem p;
+    const gdr_problem *p;
     char problem[GDR_PROBLEM_TEXT];
     gdr_footprint size;
     gdr_entrant **e; /* [n] who races */
     int n, anchor;
-    int *dead;          /* [n] */
-    int *suspect;       /* [n] deaths it was alone at once acquitted of */
-    int64_t *samples;   /* [n] how many were taken */
-    gdr_worker *worker; /* NULL: to be started */
-    int64_t launches;   /* of a sample */
-    double launch_ns;   /* of the anchor, for deadlines */
+    int64_t *samples; /* [n] how many were taken */
+    gdr_stopwatch watch;
+    int64_t launches; /* of a sample */
+    double launch_ns; /* of the anchor */
     double end_s;
     double roofline[MOST_ROOFLINES];
     int n_rooflines;
     gdr_status status; /* trouble of our own, or BUSY */
 } contest;
-
-/* ---- the worker ---- */
-
-static void drop_worker(contest *c)
-{
-    gdr_worker_close(c->worker);
-    c->worker = NULL;
-}
-
-/* Waits for the answer, however long it takes; signals end it. */
-static gdr_status wait_answer(contest *c, gdr_answer *a)
-{
-    for (;;) {
-        gdr_status st = gdr_worker_answer(c->worker, 0.2, a);
-        if (st != GDR_ERR_BUSY)
-            return st;
-        if (gdr_session_stopped(c->s))
-            return c->status = GDR_ERR_BUSY;
-    }
-}
-
-static gdr_status load(contest *c, int i, gdr_answer *a)
-{
-    gdr_code code;
-    gdr_status st;
-
-    gdr_entrant_code(c->e[i], &code);
-    st = gdr_worker_load(c->worker, i, &c->p.s, &code);
-    return st == GDR_OK ? wait_answer(c, a) : st;
-}
-
-/* The ring may hold three last-level caches, but no more than this. */
-static int64_t ring_limit(void)
-{
-    int64_t half = gdr_memory_available() / 2, most = (int64_t)1 << 30;
-
-    return half < most ? half : most;
-}
-
-static gdr_status start(contest *c, gdr_answer *a)
-{
-    gdr_status st;
-
-    drop_worker(c);
-    memset(a, 0, sizeof *a);
-    c->worker = gdr_session_worker(c->s);
-    if (!c->worker) {
-        snprintf(a->note, sizeof a->note, "%s", c->s->msg);
-        return GDR_ERR_IO;
-    }
-    st = wait_answer(c, a);
-    if (st != GDR_OK)
-        return st;
-    st = gdr_worker_workload(c->worker, &c->p, 3 * c->s->info.llc_bytes,
-                             ring_limit(), (uint64_t)c->s->o->seed);
-    return st == GDR_OK ? wait_answer(c, a) : st;
-}
-
-/* ---- deaths ---- */
-
-static void bury(contest *c, int i, const gdr_answer *a)
-{
-    gdr_trial_row row = {.outcome = a->outcome ? a->outcome : "crash",
-                         .error_o = c->e[i]->error_o,
-                         .error_s = c->e[i]->error_s,
-                         .note = a->note};
-    gdr_status st;
-
-    c->dead[i] = 1;
-    c->s->progress.failures++;
-    gdr_report_say(c->s->o->report, 1, "%s %s: %s while timed: %s",
-                   c->e[i]->c->kernel, c->e[i]->c->config, row.outcome,
-                   a->note);
-    st = gdr_batch_put_trial(c->b, c->e[i], &row, c->problem);
-    if (st != GDR_OK)
-        c->status = st;
-}
-
-/* A worker with everyone that lives. Whoever cannot be loaded is buried. */
-static gdr_status start_full(contest *c)
-{
-    gdr_answer a;
-    gdr_status st = start(c, &a);
-
-    if (st != GDR_OK) {
-        if (c->status == GDR_OK)
-            gdr_report_say(c->s->o->report, 0, "%s: %s", c->problem, a.note);
-        return st;
-    }
-    for (int i = 0; i < c->n && c->status == GDR_OK; i++) {
-        if (c->dead[i])
-            continue;
-        st = load(c, i, &a);
-        if (st == GDR_OK)
-            continue;
-        if (c->status != GDR_OK)
-            return c->status;
-        bury(c, i, &a);
-        if (st == GDR_ERR_LAUNCH)
-            return start_full(c);
-    }
-    return c->status;
-}
-
-static gdr_status ask_sample(contest *c, int i, int64_t launches, gdr_answer *a)
-{
-    double expected_s = (double)launches * c->launch_ns * 1e-9;
-    gdr_status st = gdr_worker_sample(c->worker, i, launches, expected_s);
-
-    return st == GDR_OK ? wait_answer(c, a) : st;
-}
-
-/* Runs entrant i with nobody beside it. */
-static gdr_status sample_alone(contest *c, int i, int64_t launches,
-                               gdr_answer *a)
-{
-    gdr_status st = start(c, a);
-
-    if (st == GDR_OK)
-        st = load(c, i, a);
-    if (st == GDR_OK)
-        st = ask_sample(c, i, launches, a);
-    drop_worker(c);
-    return st;
-}
-
-/* The worker died under i. Guilty: buried. Else it may go on, once. */
-static gdr_status investigate(contest *c, int i, int64_t launches,
-                              gdr_answer *a)
-{
-    gdr_answer first = *a;
-    gdr_status st;
-
-    drop_worker(c);
-    st = c->suspect[i]++ ? GDR_ERR_LAUNCH : sample_alone(c, i, launches, a);
-    if (c->status != GDR_OK)
-        return c->status;
-    if (st == GDR_OK)
-        return GDR_OK;
-    bury(c, i, &first);
-    return GDR_ERR_LAUNCH;
-}
-
-/* One sample of i by the worker, whatever it takes. */
-static gdr_status take_sample(contest *c, int i, int64_t launches, double *ns)
-{
-    gdr_answer a;
-    gdr_status st;
-
-    for (;;) {
-        if (!c->worker && (st = start_full(c)) != GDR_OK) {
-            if (c->status == GDR_OK)
-                c->status = st;
-            return GDR_ERR_BUSY;
-        }
-        if (c->dead[i])
-            return GDR_ERR_LAUNCH;
-        st = ask_sample(c, i, launches, &a);
-        *ns = a.ns;
-        if (st == GDR_OK)
-            return GDR_OK;
-        if (c->status != GDR_OK)
-            return GDR_ERR_BUSY;
-        if (st != GDR_ERR_LAUNCH) {
-            bury(c, i, &a);
-            return GDR_ERR_LAUNCH;
-        }
-        st = investigate(c, i, launches, &a);
-        if (st != GDR_OK)
-            return c->status == GDR_OK ? GDR_ERR_LAUNCH : GDR_ERR_BUSY;
-    }
-}
 
 /* ---- the clock that the race sees ---- */
 
@@ -234,13 +60,12 @@ static double scripted_ns(const contest *c, int i)
 
 static void take_roofline(contest *c)
 {
-    gdr_answer a;
+    double ns = 0;
 
-    if (c->n_rooflines == MOST_ROOFLINES || c->s->scripted)
-        return;
-    if (gdr_worker_roofline(c->worker, 1) == GDR_OK &&
-        wait_answer(c, &a) == GDR_OK && a.ns > 0)
-        c->roofline[c->n_rooflines++] = a.ns;
+    if (c->n_rooflines < MOST_ROOFLINES && !c->s->scripted)
+        ns = gdr_stopwatch_roofline(&c->watch);
+    if (ns > 0)
+        c->roofline[c->n_rooflines++] = ns;
 }
 
 static int over(const contest *c)
@@ -260,7 +85,7 @@ static gdr_status sampler(void *ctx, int i, double *ns)
     if (c->s->scripted)
         *ns = scripted_ns(c, i);
     else
-        st = take_sample(c, i, c->launches, ns);
+        st = gdr_stopwatch_sample(&c->watch, i, c->launches, ns);
     if (st != GDR_OK)
         return st;
     if (i == c->anchor && c->samples[i] % ROOFLINE_EVERY == 0)
@@ -283,21 +108,37 @@ static void quiet(void *ctx, int on)
         gdr_compile_queue_resume(c->s->queue);
 }
 
-/* How many launches make a sample long enough; the anchor tells. */
+static int first_alive(const contest *c)
+{
+    for (int i = 0; i < c->n; i++)
+        if (!c->watch.dead[i])
+            return i;
+    return -1;
+}
+
+/* How many launches make a sample long enough; the anchor tells, or when it
+ * dies of it, the next. GDR_ERR_NOT_FOUND: nobody lives; GDR_ERR_BUSY: nobody
+ * can be timed. */
 static gdr_status calibrate(contest *c)
 {
     double ns = 0;
 
     c->launches = 1;
-    if (c->s->scripted)
-        return GDR_OK;
     for (int round = 0; round < 3; round++) {
-        gdr_status st = take_sample(c, c->anchor, c->launches, &ns);
-        if (st != GDR_OK)
+        gdr_status st =
+            gdr_stopwatch_sample(&c->watch, c->anchor, c->launches, &ns);
+        if (st == GDR_ERR_BUSY)
             return st;
-        c->launch_ns = ns;
+        if (st != GDR_OK) {
+            c->anchor = first_alive(c);
+            if (c->anchor < 0)
+                return GDR_ERR_NOT_FOUND;
+            c->launches = 1;
+            round = -1;
+            continue;
+        }
+        c->watch.launch_ns = c->launch_ns = ns;
         c->launches = (int64_t)ceil(sample_ns / (ns > 1 ? ns : 1));
-        c->launches = c->launches < 1 ? 1 : c->launches;
     }
     return GDR_OK;
 }
@@ -330,7 +171,7 @@ static int died_here(contest *c, const gdr_entrant *e)
         return 0;
     return gdr_store_get_trial(c->s->store, c->s->device, c->problem, e->hash,
                                e->stamp, &row) == GDR_OK &&
-           strcmp(row.outcome, "ok");
+           strcmp(row.outcome, "ok") != 0;
 }
 
 /* Everyone fit who did not fail at this problem in an earlier run. */
@@ -338,11 +179,9 @@ static gdr_status gather(contest *c)
 {
     size_t room = (size_t)c->b->n + 1;
 
-    c->e = calloc(room, sizeof *c->e);
-    c->dead = calloc(room, sizeof *c->dead);
-    c->suspect = calloc(room, sizeof *c->suspect);
+    c->e = calloc(room, sizeof(gdr_entrant *));
     c->samples = calloc(room, sizeof *c->samples);
-    if (!c->e || !c->dead || !c->suspect || !c->samples)
+    if (!c->e || !c->samples)
         return GDR_ERR_NO_MEMORY;
     for (int i = 0; i < c->b->n && c->n < GDR_WORKER_RECIPES; i++)
         if (gdr_entrant_fit(&c->b->e[i]) && !died_here(c, &c->b->e[i]))
@@ -360,7 +199,7 @@ static int find_entrant(const contest *c, const gdr_entrant *e)
 
 static void find_anchor(contest *c)
 {
-    const gdr_extents *x = &c->p.x;
+    const gdr_extents *x = &c->p->x;
     int i = gdr_batch_default(c->b, x->B * x->T * x->Hv);
 
     c->anchor = i < 0 ? -1 : find_entrant(c, &c->b->e[i]);
@@ -382,30 +221,60 @@ static void thin_out(contest *c)
     if (!isfinite(left_s) || c->s->scripted || c->n <= most)
         return;
     most = most < 1 ? 1 : most;
-    qsort(c->e, (size_t)c->n, sizeof *c->e, by_last_ratio);
+    qsort(c->e, (size_t)c->n, sizeof(gdr_entrant *), by_last_ratio);
     if (find_entrant(c, anchor) >= most)
         c->e[most - 1] = anchor;
     c->n = most;
-    qsort(c->e, (size_t)c->n, sizeof *c->e, in_space_order);
+    qsort(c->e, (size_t)c->n, sizeof(gdr_entrant *), in_space_order);
     c->anchor = find_entrant(c, anchor);
 }
 
-/* Takes the dead out, and starts to count anew. */
-static void compact(contest *c)
+/* Takes out who died of the calibration. */
+static void take_out_dead(contest *c)
 {
-    gdr_entrant *anchor = c->e[c->anchor];
+    const gdr_entrant *anchor = c->e[c->anchor];
     int n = 0;
 
     for (int i = 0; i < c->n; i++)
-        if (!c->dead[i])
+        if (!c->watch.dead[i])
             c->e[n++] = c->e[i];
-    if (n != c->n)
-        drop_worker(c);
     c->n = n;
-    memset(c->dead, 0, sizeof *c->dead * (size_t)n);
-    memset(c->suspect, 0, sizeof *c->suspect * (size_t)n);
-    memset(c->samples, 0, sizeof *c->samples * (size_t)n);
     c->anchor = find_entrant(c, anchor);
+}
+
+static gdr_status open_watch(contest *c)
+{
+    return gdr_stopwatch_open(&c->watch, c->b, c->p, c->e, c->n);
+}
+
+/* Everyone who will race, on a running stopwatch. c->n = 0: nobody. */
+static gdr_status line_up(contest *c)
+{
+    gdr_status st = gather(c);
+    int n;
+
+    if (st != GDR_OK || c->n == 0)
+        return st;
+    find_anchor(c);
+    st = open_watch(c);
+    if (st != GDR_OK || c->s->scripted)
+        return st;
+    st = calibrate(c);
+    n = c->n;
+    if (st == GDR_OK) {
+        take_out_dead(c);
+        thin_out(c);
+    } else {
+        c->n = 0;
+    }
+    if (st == GDR_ERR_BUSY || st == GDR_ERR_NOT_FOUND)
+        st = c->watch.status;
+    if (st == GDR_OK && c->n && c->n != n) {
+        gdr_stopwatch_close(&c->watch);
+        st = open_watch(c);
+        c->watch.launch_ns = c->launch_ns;
+    }
+    return st;
 }
 
 /* ---- rows ---- */
@@ -431,7 +300,7 @@ static gdr_status put_times(contest *c, const gdr_race *race)
                              .n_samples = r->rounds,
                              .stage = r->stage};
         c->e[i]->last_ratio = finite_or(r->ratio, 1e9);
-        if (!c->dead[i] && r->rounds && r->time_ns > 0)
+        if (!c->watch.dead[i] && r->rounds && r->time_ns > 0)
             st = gdr_batch_put_trial(c->b, c->e[i], &row, c->problem);
     }
     return st;
@@ -443,7 +312,7 @@ static gdr_status save_finalists(contest *c, const gdr_race *race)
 
     for (int i = 0; i < c->n && st == GDR_OK; i++)
         if (i == race->winner || i == race->anchor ||
-            (race->racer[i].stage == GDR_RACE_FINALIST && !c->dead[i]))
+            (race->racer[i].stage == GDR_RACE_FINALIST && !c->watch.dead[i]))
             st = gdr_batch_save(c->b, c->e[i]);
     return st;
 }
@@ -582,68 +451,42 @@ static gdr_status put_results(contest *c, const gdr_race *race)
     return st;
 }
 
-/* Anchors die too: the next one is calibrated with. */
-static gdr_status prepare(contest *c)
+static gdr_status race(contest *c, int *won)
 {
-    gdr_status st = gather(c);
+    gdr_race result = {0};
+    gdr_status st = run_race(c, &result);
 
-    if (st != GDR_OK)
-        return st;
-    find_anchor(c);
-    while (c->n && (st = calibrate(c)) == GDR_ERR_LAUNCH) {
-        c->anchor = -1;
-        for (int i = 0; i < c->n && c->anchor < 0; i++)
-            if (!c->dead[i])
-                c->anchor = i;
-        if (c->anchor < 0)
-            break;
+    if (st == GDR_OK)
+        st = c->status != GDR_OK ? c->status : c->watch.status;
+    if (st == GDR_OK && result.winner >= 0 && !c->watch.hopeless) {
+        st = put_results(c, &result);
+        *won = st == GDR_OK;
     }
-    return c->status != GDR_OK ? c->status : GDR_OK;
-}
-
-static void release(contest *c)
-{
-    drop_worker(c);
-    free(c->e);
-    free(c->dead);
-    free(c->suspect);
-    free(c->samples);
+    gdr_race_free(&result);
+    return st;
 }
 
 gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
                        int *won)
 {
-    contest c = {.b = b, .s = b->session, .p = *p, .end_s = end_s};
-    gdr_race race = {0};
+    contest c = {.b = b, .s = b->session, .p = p, .end_s = end_s};
     gdr_status st;
-    int n;
 
     *won = 0;
     gdr_problem_format(p, c.problem, sizeof c.problem);
     gdr_footprint_of(p, &c.size);
     c.s->progress.phase = "screen";
     c.s->progress.best_ns = 0;
-    st = prepare(&c);
-    if (st == GDR_OK && (c.n == 0 || c.anchor < 0)) {
-        gdr_report_say(c.s->o->report, 0, "%s: no variant passed", c.problem);
-        goto done;
-    }
-    if (st != GDR_OK)
-        goto done;
-    compact(&c);
-    n = c.n;
-    thin_out(&c);
-    if (n != c.n)
-        drop_worker(&c);
-    st = run_race(&c, &race);
-    if (st == GDR_OK)
-        st = c.status;
-    if (st == GDR_OK && race.winner >= 0) {
-        st = put_results(&c, &race);
-        *won = st == GDR_OK;
-    }
-done:
-    gdr_race_free(&race);
-    release(&c);
+    st = line_up(&c);
+    if (st == GDR_OK && c.n)
+        st = race(&c, won);
+    if (st == GDR_OK && !*won)
+        gdr_report_say(c.s->o->report, 0,
+                       "%s: no variant passed and could be "
+                       "timed",
+                       c.problem);
+    gdr_stopwatch_close(&c.watch);
+    free(c.e);
+    free(c.samples);
     return st;
 }

@@ -26,7 +26,6 @@ typedef struct gate {
     int n_posts; /* that may be used */
     const gdr_extents *x;
     int n_x;
-    double end_s;
     gdr_status status; /* first trouble of our own */
 } gate;
 
@@ -194,7 +193,7 @@ gdr_status gdr_batch_compile(gdr_batch *b)
 
     for (int k = 0; k < b->n && st == GDR_OK; k++) {
         gdr_entrant *e = &b->e[b->order[k]];
-        int bad = e->judged && strcmp(e->outcome, "ok");
+        int bad = e->judged && !gdr_entrant_ok(e);
         if (!bad && !e->compiled && !e->to_compile && !e->job[0])
             st = queue_entrant(b, e);
     }
@@ -242,16 +241,14 @@ static void hear(gate *g, post *p)
         note_trouble(g, next_step(g, p));
         return;
     }
-    p->e->error_o = p->e->error_s = -1;
     if (st == GDR_OK)
         judge(g, p->e, &a.verdict);
-    else if (p->doing == OPENING)
+    else if (p->doing == OPENING ||
+             (p->doing == JUDGING && st != GDR_ERR_LAUNCH))
         leave_out(g, p->e, a.note);
-    else if (st == GDR_ERR_LAUNCH || p->doing == LOADING)
+    else if (strcmp(a.outcome, "timeout") != 0 || p->e->timeouts++)
         settle(g, p->e, a.outcome, a.note);
-    else
-        leave_out(g, p->e, a.note);
-    leave_post(p);
+    leave_post(p); /* after its first timeout it comes again, with more time */
 }
 
 static int in_work(const gate *g, const gdr_entrant *e)
@@ -300,7 +297,7 @@ static void fill_posts(gate *g)
         if (!p->e)
             return;
         p->doing = OPENING;
-        p->worker = gdr_session_worker(g->b->session);
+        p->worker = gdr_session_worker(g->b->session, p->e->timeouts ? 2 : 1);
         if (!p->worker) {
             p->e = NULL;
             note_trouble(g, GDR_ERR_IO);
@@ -314,7 +311,7 @@ static int all_judged(const gate *g)
 {
     for (int i = 0; i < g->b->n; i++) {
         const gdr_entrant *e = &g->b->e[i];
-        int bad = e->judged && strcmp(e->outcome, "ok");
+        int bad = e->judged && !gdr_entrant_ok(e);
         if (!e->judged || (!e->compiled && !bad && e->to_compile))
             return 0;
     }
@@ -348,7 +345,7 @@ static void cut_off(gate *g)
 
     for (int i = 0; i < b->n; i++) {
         gdr_entrant *e = &b->e[i];
-        if (e->judged || e->c->default_max_work || in_work(g, e))
+        if (e->judged || e->is_default || in_work(g, e))
             continue;
         e->judged = 1;
         e->outcome = "pruned";
@@ -381,11 +378,13 @@ static void order_twins(gdr_batch *b)
         e->twin = -1;
         for (int k = 0; e->compiled && k < b->n; k++) {
             const gdr_entrant *o = &b->e[k];
-            int is_default = o->c->default_max_work > 0;
-            if (!o->compiled || strcmp(o->code_hash, e->code_hash) ||
-                !same_geometry(o->c, e->c) || strcmp(o->outcome, e->outcome))
+            int is_default = o->is_default;
+            int same = o->compiled && !strcmp(o->code_hash, e->code_hash) &&
+                       !strcmp(o->outcome, e->outcome) &&
+                       same_geometry(o->c, e->c);
+            if (!same)
                 continue;
-            if (best < 0 || (is_default && !b->e[best].c->default_max_work))
+            if (best < 0 || (is_default && !b->e[best].is_default))
                 best = k;
         }
         e->twin = best == i ? -1 : best;
@@ -395,7 +394,7 @@ static void order_twins(gdr_batch *b)
 gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
                           int n_x)
 {
-    gate g = {.b = b, .x = x, .n_x = n_x, .end_s = end_s};
+    gate g = {.b = b, .x = x, .n_x = n_x};
 
     g.n_posts = b->session->jobs;
     if (g.n_posts > MOST_WORKERS)
@@ -418,6 +417,5 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
         leave_post(&g.post[i]);
     if (g.status == GDR_OK)
         order_twins(b);
-    b->ready = g.status == GDR_OK;
     return g.status;
 }

@@ -424,7 +424,7 @@ static int expand(program *p, gdr_session *s, const gdr_problem *problem)
     gdr_status st =
         gdr_generator_space(s->generator, &problem->s, &s->traits, &space);
 
-    if (st == GDR_OK) {
+    if (st == GDR_OK && space) {
         c = find_candidate(space, problem, config);
         if (!c)
             code = list_configs(space, config);
@@ -497,7 +497,7 @@ static int run(program *p)
     if (!p->c->command)
         return run_tune(p);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].name, p->c->command))
+        if (strcmp(commands[i].name, p->c->command) != 0)
             continue;
         if (p->c->n_args > commands[i].most_args)
             return usage("%s: '%s' is one too many (a problem or config with "

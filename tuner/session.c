@@ -203,7 +203,7 @@ static gdr_status read_clock(gdr_session *s)
     snprintf(s->protocol, sizeof s->protocol, "%s", real_protocol);
     if (!clock)
         return GDR_OK;
-    if (strncmp(clock, "script:", 7) || !all_digits(clock + 7)) {
+    if (strncmp(clock, "script:", 7) != 0 || !all_digits(clock + 7)) {
         snprintf(s->msg, s->n, "unknown clock '%s': only script:SEED", clock);
         return GDR_ERR_ARG;
     }
@@ -273,12 +273,13 @@ int gdr_session_stopped(const gdr_session *s)
     return s->o->stop && *s->o->stop;
 }
 
-gdr_worker *gdr_session_worker(gdr_session *s)
+gdr_worker *gdr_session_worker(gdr_session *s, double patience)
 {
+    double least_s = s->o->deadline_s > 0 ? s->o->deadline_s : 2;
     gdr_worker_options o = {.kind = s->target->kind,
                             .name = s->device_name,
                             .threads = s->info.sms,
-                            .deadline_s = s->o->deadline_s,
+                            .deadline_s = patience * least_s,
                             .loud = s->o->loud_workers};
     gdr_worker *w = NULL;
 

@@ -49,7 +49,9 @@ gdr_status gdr_session_begin(gdr_session *s);
 void gdr_session_end(gdr_session *s, const char *outcome);
 
 int gdr_session_stopped(const gdr_session *s);
-gdr_worker *gdr_session_worker(gdr_session *s);
+/* A new worker, which may be silent for `patience` times the usual deadline.
+ * NULL: it cannot be started, msg says why. */
+gdr_worker *gdr_session_worker(gdr_session *s, double patience);
 
 /* Copies the store's or generator's message. */
 gdr_status gdr_session_store_failed(gdr_session *s, gdr_status st);

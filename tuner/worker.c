@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* No request may stay silent for longer, whatever was predicted. */
 static const double longest_silence_s = 30;
 /* A worker that does not read for this long does not live. */
