@@ -390,7 +390,7 @@ find_candidate(const gdr_space *space, const gdr_problem *p, const char *config)
 static int list_configs(const gdr_space *space, const char *config)
 {
     usage("expand: no variant '%s'; there are:", config ? config : "default");
-    for (int64_t i = 0; i < space->n_candidates; i++)
+    for (int64_t i = 0; space->candidate && i < space->n_candidates; i++)
         fprintf(stderr, "    %s\n", space->candidate[i].config);
     return EXIT_USAGE;
 }

@@ -48,6 +48,7 @@ static gdr_status load(gdr_stopwatch *w, int i, gdr_answer *a)
     gdr_code code;
     gdr_status st;
 
+    memset(a, 0, sizeof *a);
     gdr_entrant_code(w->e[i], &code);
     st = gdr_worker_load(w->worker, i, &w->p.s, &code);
     return st == GDR_OK ? wait_answer(w, a) : st;
@@ -59,6 +60,7 @@ static gdr_status ask_sample(gdr_stopwatch *w, int i, int64_t launches,
     double expected_s = (double)launches * w->launch_ns * 1e-9;
     gdr_status st = gdr_worker_sample(w->worker, i, launches, expected_s);
 
+    memset(a, 0, sizeof *a);
     return st == GDR_OK ? wait_answer(w, a) : st;
 }
 
