@@ -124,6 +124,8 @@ static gdr_status calibrate(contest *c)
     double ns = 0;
 
     c->launches = 1;
+    /* Until known: 1 GB/s, so that 8 GiB of states are waited for. */
+    c->watch.launch_ns = (double)c->size.traffic;
     for (int round = 0; round < 3; round++) {
         gdr_status st =
             gdr_stopwatch_sample(&c->watch, c->anchor, c->launches, &ns);

@@ -2,33 +2,17 @@
  * main.c - gdr-tune: options to calls, statuses to exit codes. The only file
  * that reads the command line, prints messages of its own and exits.
  */
-#include "agenda.h"
-#include "race.h"
+#include "options.h"
 #include "session.h"
-#include "tune.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_TEXTS = 256 };
-
 enum { EXIT_MISSING = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
-
-typedef struct command_line {
-    gdr_tune_options tune;
-    gdr_report_options report;
-    const char *shapes[MOST_TEXTS], *only[MOST_TEXTS];
-    const char *command; /* NULL: tune */
-    char **args;         /* after the command */
-    int n_args;
-    int help, version;
-    char text[4096]; /* the command line, for the record */
-} command_line;
 
 /* Set by the first signal; a second one ends the program at once. */
 static volatile sig_atomic_t stop;
@@ -48,40 +32,6 @@ static void catch_signals(void)
     sigaction(SIGHUP, &a, NULL);
 }
 
-static void print_help(FILE *f)
-{
-    fputs(
-        "usage: gdr-tune [options]                  tune this machine\n"
-        "       gdr-tune show                       the winners\n"
-        "       gdr-tune explain PROBLEM            which plan a call gets\n"
-        "       gdr-tune expand PROBLEM [CONFIG]    the generated source\n"
-        "       gdr-tune shapes                     lists and their problems\n"
-        "\n"
-        "  --device auto|cpu|N   what to tune for (auto)\n"
-        "  --shapes NAME|FILE    list of problems, repeatable (qwen3.5)\n"
-        "  --only PROBLEM        only this one; a static text filters the "
-        "list\n"
-        "  --db FILE             database ($GDR_DB, else "
-        "~/.local/share/gdr/gdr.db)\n"
-        "  --budget SECONDS      time for all of it, shared out evenly\n"
-        "  --effort LEVEL        quick, measure or exhaustive (measure)\n"
-        "  --jobs N              compilers and checks at once (all threads)\n"
-        "  --seed N              of data and order (1)\n"
-        "  --fresh               ignore what earlier runs found\n"
-        "  --dry-run             say what would be done\n"
-        "  --templates DIR       files here replace the ones in the program\n"
-        "  --json                results as JSON lines on stdout\n"
-        "  --quiet, --verbose    less, more\n"
-        "  --help, --version\n"
-        "\n"
-        "A problem reads: recurrent:final:vk:bf16/f32:k128v128:l2norm:g / "
-        "b1t1hk16hv32\n"
-        "Exit code: 0 every problem has a winner, 1 some have none, 2 usage "
-        "or\n"
-        "environment, 130 interrupted (what was finished is kept).\n",
-        f);
-}
-
 __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
 {
     va_list args;
@@ -94,187 +44,10 @@ __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
     return EXIT_USAGE;
 }
 
-/* ---- options ---- */
-
-enum {
-    OPT_DEVICE = 256,
-    OPT_SHAPES,
-    OPT_ONLY,
-    OPT_DB,
-    OPT_BUDGET,
-    OPT_EFFORT,
-    OPT_JOBS,
-    OPT_SEED,
-    OPT_FRESH,
-    OPT_DRY_RUN,
-    OPT_TEMPLATES,
-    OPT_JSON,
-    OPT_QUIET,
-    OPT_VERBOSE,
-    OPT_HELP,
-    OPT_VERSION,
-    OPT_CLOCK
-};
-
-static const struct option options[] = {
-    {"device", required_argument, NULL, OPT_DEVICE},
-    {"shapes", required_argument, NULL, OPT_SHAPES},
-    {"only", required_argument, NULL, OPT_ONLY},
-    {"db", required_argument, NULL, OPT_DB},
-    {"budget", required_argument, NULL, OPT_BUDGET},
-    {"effort", required_argument, NULL, OPT_EFFORT},
-    {"jobs", required_argument, NULL, OPT_JOBS},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"fresh", no_argument, NULL, OPT_FRESH},
-    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"templates", required_argument, NULL, OPT_TEMPLATES},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"verbose", no_argument, NULL, OPT_VERBOSE},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"clock", required_argument, NULL, OPT_CLOCK}, /* for tests: not in help */
-    {NULL, 0, NULL, 0}};
-
-/* A whole number of [least, most]; 0 when text is anything else. */
-static int read_number(const char *text, double least, double most, double *x)
-{
-    char *end;
-
-    errno = 0;
-    *x = strtod(text, &end);
-    return end != text && !*end && !errno && *x >= least && *x <= most;
-}
-
-static int bad_number(const char *name, const char *text, const char *what)
-{
-    return usage("--%s '%s': %s", name, text, what);
-}
-
-static int take_text(const char **list, int *n, const char *text)
-{
-    if (*n == MOST_TEXTS)
-        return usage("more than %d of one option", MOST_TEXTS);
-    list[(*n)++] = text;
-    return 0;
-}
-
-static int take_numbers(command_line *c, int option, const char *arg)
-{
-    double x = 0;
-
-    if (option == OPT_BUDGET) {
-        if (!read_number(arg, 1e-3, 1e9, &x))
-            return bad_number("budget", arg, "a number of seconds is needed");
-        c->tune.budget_s = x;
-    } else if (option == OPT_JOBS) {
-        if (!read_number(arg, 1, 1024, &x) || x != (int)x)
-            return bad_number("jobs", arg, "1 to 1024 is needed");
-        c->tune.jobs = (int)x;
-    } else {
-        if (!read_number(arg, 0, 9e15, &x) || x != (double)(int64_t)x)
-            return bad_number("seed", arg, "a whole number is needed");
-        c->tune.seed = (int64_t)x;
-    }
-    return 0;
-}
-
-static int take_option(command_line *c, int option, const char *arg)
-{
-    gdr_race_options known;
-    gdr_tune_options *t = &c->tune;
-
-    switch (option) {
-    case OPT_DEVICE:
-        t->device = arg;
-        return 0;
-    case OPT_SHAPES:
-        return take_text(c->shapes, &t->n_shapes, arg);
-    case OPT_ONLY:
-        return take_text(c->only, &t->n_only, arg);
-    case OPT_DB:
-        t->db = arg;
-        return 0;
-    case OPT_EFFORT:
-        t->effort = arg;
-        if (gdr_race_effort(arg, &known))
-            return 0;
-        return usage("--effort '%s': quick, measure or exhaustive", arg);
-    case OPT_FRESH:
-        t->fresh = 1;
-        return 0;
-    case OPT_DRY_RUN:
-        t->dry_run = 1;
-        return 0;
-    case OPT_TEMPLATES:
-        t->templates = arg;
-        return 0;
-    case OPT_JSON:
-        c->report.json = 1;
-        return 0;
-    case OPT_QUIET:
-        c->report.quiet = 1;
-        return 0;
-    case OPT_VERBOSE:
-        c->report.verbose = t->loud_workers = 1;
-        return 0;
-    case OPT_HELP:
-        c->help = 1;
-        return 0;
-    case OPT_VERSION:
-        c->version = 1;
-        return 0;
-    case OPT_CLOCK:
-        t->clock = arg;
-        return 0;
-    case OPT_BUDGET:
-    case OPT_JOBS:
-    case OPT_SEED:
-        return take_numbers(c, option, arg);
-    default: /* getopt has said what is wrong */
-        fputs("Try 'gdr-tune --help'.\n", stderr);
-        return EXIT_USAGE;
-    }
-}
-
-static void record_command(command_line *c, int argc, char **argv)
-{
-    size_t at = 0;
-
-    for (int i = 0; i < argc && at < sizeof c->text; i++)
-        at += (size_t)snprintf(c->text + at, sizeof c->text - at, "%s%s",
-                               i ? " " : "", argv[i]);
-    c->tune.command = c->text;
-}
-
-/* 0, or the exit code. */
-static int read_command_line(command_line *c, int argc, char **argv)
-{
-    int option, bad;
-
-    memset(c, 0, sizeof *c);
-    c->tune = (gdr_tune_options){.device = "auto",
-                                 .effort = "measure",
-                                 .shapes = c->shapes,
-                                 .only = c->only,
-                                 .seed = 1,
-                                 .stop = &stop};
-    c->report = (gdr_report_options){.out = stdout, .err = stderr};
-    record_command(c, argc, argv);
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if ((bad = take_option(c, option, optarg)))
-            return bad;
-    if (optind < argc)
-        c->command = argv[optind++];
-    c->args = argv + optind;
-    c->n_args = argc - optind;
-    return 0;
-}
-
 /* ---- commands ---- */
 
 typedef struct program {
-    command_line *c;
+    gdr_options *c;
     gdr_report *report;
     char msg[8192];
 } program;
@@ -512,17 +285,16 @@ static int run(program *p)
 
 int main(int argc, char **argv)
 {
-    command_line c;
+    gdr_options c;
     program p = {.c = &c};
     int code;
 
     if (gdr_worker_asked(argc, argv))
         return gdr_worker_main(argc, argv);
-    code = read_command_line(&c, argc, argv);
-    if (code)
-        return code;
+    if (gdr_options_read(argc, argv, &c, p.msg, sizeof p.msg) != GDR_OK)
+        return failed(&p);
     if (c.help) {
-        print_help(stdout);
+        fputs(gdr_options_help, stdout);
         return 0;
     }
     if (c.version) {
@@ -532,6 +304,7 @@ int main(int argc, char **argv)
     if (gdr_report_open(&c.report, &p.report) != GDR_OK)
         return usage("out of memory");
     c.tune.report = p.report;
+    c.tune.stop = &stop;
     code = run(&p);
     gdr_report_close(p.report);
     if (fflush(stdout))

@@ -99,9 +99,6 @@ static gdr_status open_device(gdr_session *s)
         .l2_bytes = s->info.l2_bytes,
         .sms = s->info.sms,
     };
-    if (!strcmp(s->o->device, "auto"))
-        gdr_report_say(s->o->report, 1, "device: %s, %s, %d threads (auto)",
-                       s->info.kind, s->info.name, s->info.sms);
     return GDR_OK;
 }
 
@@ -121,6 +118,8 @@ static gdr_status open_store(gdr_session *s)
     st = gdr_store_open(s->path, GDR_STORE_WRITE, &s->store);
     if (st == GDR_OK)
         st = gdr_store_put_device(s->store, &row, &s->device);
+    if (st == GDR_OK)
+        gdr_report_attach(s->o->report, s->store);
     return gdr_session_store_failed(s, st);
 }
 
@@ -255,6 +254,9 @@ gdr_status gdr_session_open(gdr_session *s, const gdr_tune_options *o,
 {
     gdr_status st = gdr_session_open_source(s, o, msg, n);
 
+    if (st == GDR_OK && !strcmp(s->o->device, "auto"))
+        gdr_report_say(s->o->report, 1, "device: %s, %s, %d threads (auto)",
+                       s->info.kind, s->info.name, s->info.sms);
     if (st == GDR_OK)
         st = s->target->compiler(s->compiler, sizeof s->compiler, msg, n);
     return st == GDR_OK ? open_store(s) : st;
@@ -264,6 +266,8 @@ void gdr_session_close(gdr_session *s)
 {
     gdr_session_end(s, "failed");
     gdr_compile_queue_close(s->queue);
+    if (s->store)
+        gdr_report_attach(s->o->report, NULL);
     gdr_store_close(s->store);
     gdr_generator_close(s->generator);
 }
