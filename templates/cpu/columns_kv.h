@@ -1,135 +1,177 @@
-/* S stored [K][V]: a block of N is N vectors of adjacent value columns, whose
- * sums stay in registers while the block's K rows go by. No sum crosses lanes.
- * Names and meanings as in rows_vk.h. The tile has the block's columns only:
- * N vectors to a row.
+/* S stored [K][V]: a block is up to @(rows) vectors of adjacent value columns,
+ * whose sums stay in registers while the K rows go by. No sum crosses lanes.
+ * The functions are those of rows_vk.h. A block that is not full goes vector by
+ * vector, its last one, if V is no multiple of @(width), element by element.
+ * The tile is [K][@(rows * width)].
  *
- * Several partial sums per column, `unroll` of them and added at the end, break
- * the chain of dependent additions and keep the rounding of long sums small. */
-//@ local W = width
-//@ local parts = math.min(unroll, 4)
-//@ local bytes_of = { f32 = 4, bf16 = 2, f16 = 2 }
+ * `unroll` partial sums per column, added at the end, break the chain of
+ * dependent additions and keep the rounding of long sums small. */
+//@ local W, tail = width, V % width
 //@ local dtype_of = { mem = state, tile = "f32", f32 = "f32" }
-//@ local function row_of(place, n)
-//@     return place == "tile" and n * W or V
+//@ local function stride_of(place)
+//@     return place == "tile" and rows * W or V
 //@ end
 
-//@ local function sums(n, from)
-//@     local T, row = dtype_of[from], row_of(from, n)
-INLINE void sums_@(n)_@(from)(const @(T) *s, const struct token *t, float *sum)
+//@ if tail > 0 then
+//@     for _, T in ipairs(state == "f32" and { "f32" } or { state, "f32" }) do
+INLINE vf load_part_@(T)(const @(T) *p)
 {
-//@     for u = 0, parts - 1 do
-//@         for r = 0, n - 1 do
-    vf k@(u)_@(r) = {0}, q@(u)_@(r) = {0};
+    @(T) whole[@(W)] = {0};
+    for (int j = 0; j < @(tail); j++)
+        whole[j] = p[j];
+    return load_@(T)(whole);
+}
+
+INLINE void store_part_@(T)(@(T) *p, vf x)
+{
+    @(T) whole[@(W)];
+    store_@(T)(whole, x);
+    for (int j = 0; j < @(tail); j++)
+        p[j] = whole[j];
+}
+//@     end
+//@ end
+
+//@ -- n: a number of vectors, or "part" for the last few columns
+//@ local function access(verb, place, n)
+//@     local part = n == "part" and place ~= "tile" and "part_" or ""
+//@     return verb .. "_" .. part .. dtype_of[place]
+//@ end
+
+//@ local function look(n, from)
+//@     local vectors, load = n == "part" and 1 or n, access("load", from, n)
+INLINE void look_@(n)_@(from)(const @(dtype_of[from]) *s, const struct token *t,
+                              const float *v, float *d, float *o)
+{
+//@     for u = 0, unroll - 1 do
+//@         for j = 0, vectors - 1 do
+    vf k@(u)_@(j) = {0}, q@(u)_@(j) = {0};
 //@         end
 //@     end
-    for (int i = 0; i < @(K); i += @(parts)) {
-//@     for u = 0, parts - 1 do
-//@         if from == "mem" and prefetch > 0 then
-//@             for byte = 0, n * W * bytes_of[state] - 1, 64 do
-        __builtin_prefetch((const char *)(s + (i + @(u + prefetch)) * @(row))
-                           + @(byte), 1);
-//@             end
-//@         end
-//@         for r = 0, n - 1 do
-        {
-            vf x = load_@(T)(s + (i + @(u)) * @(row) + @(r * W));
-            k@(u)_@(r) += x * t->k[i + @(u)];
-            q@(u)_@(r) += x * t->q[i + @(u)];
-        }
+    for (int i = 0; i < @(K); i += @(unroll)) {
+        const @(dtype_of[from]) *row = s + (long long)i * @(stride_of(from));
+//@     for u = 0, unroll - 1 do
+//@         for j = 0, vectors - 1 do
+//@             local at = u * stride_of(from) + j * W
+        vf s@(u)_@(j) = @(load)(row + @(at));
+        k@(u)_@(j) += s@(u)_@(j) * t->k[i + @(u)];
+        q@(u)_@(j) += s@(u)_@(j) * t->q[i + @(u)];
 //@         end
 //@     end
     }
-//@     for r = 0, n - 1 do
-//@         local k, q = {}, {}
-//@         for u = 0, parts - 1 do
-//@             k[u + 1], q[u + 1] = ("k%d_%d"):format(u, r), ("q%d_%d"):format(u, r)
+    float decay = t->decay, beta = t->beta, qk = t->qk;
+//@     for j = 0, vectors - 1 do
+//@         for u = 1, unroll - 1 do
+    k0_@(j) += k@(u)_@(j);
+    q0_@(j) += q@(u)_@(j);
 //@         end
-    store_f32(sum + @(r * W), @(table.concat(k, " + ")));
-    store_f32(sum + @((n + r) * W), @(table.concat(q, " + ")));
+    k0_@(j) = (load_f32(v + @(j * W)) - k0_@(j) * decay) * beta;
+    vf own@(j) = k0_@(j) * qk;
+    IN_REGISTER(own@(j));
+    q0_@(j) = q0_@(j) * decay + own@(j);
+    store_f32(d + @(j * W), k0_@(j));
+    store_f32(o + @(j * W), q0_@(j));
 //@     end
 }
 //@ end
 
 //@ local function update(n, from, to, keep)
+//@     local vectors, load = n == "part" and 1 or n, access("load", from, n)
 INLINE void update_@(n)_@(from)_@(to)@(keep and "_kept" or "")(
     const @(dtype_of[from]) *s, @(dtype_of[to]) *to, float *tile,
     const struct token *t, const float *d)
 {
     float decay = t->decay;
-//@     for r = 0, n - 1 do
-    vf d@(r) = load_f32(d + @(r * W));
+//@     for j = 0, vectors - 1 do
+    vf d@(j) = load_f32(d + @(j * W));
 //@     end
     (void)tile;
     for (int i = 0; i < @(K); i++) {
-//@     for r = 0, n - 1 do
-        {
-            vf x = load_@(dtype_of[from])(s + i * @(row_of(from, n)) + @(r * W));
-            x = x * decay + d@(r) * t->k[i];
+        long long from_row = (long long)i * @(stride_of(from));
+        long long to_row = (long long)i * @(stride_of(to));
+//@     for j = 0, vectors - 1 do
+//@         if from == "mem" and prefetch > 0 and j * W * bytes(state) % 64 == 0 then
+        FETCH_AHEAD(s + from_row + @(j * W));
+//@         end
+        vf new@(j) = d@(j) * t->k[i];
+        IN_REGISTER(new@(j));
+        vf s@(j) = @(load)(s + from_row + @(j * W)) * decay + new@(j);
 //@         if round_between_tokens then
-            x = round_@(state)(x);
+        s@(j) = round_@(state)(s@(j));
 //@         end
-            store_@(dtype_of[to])(to + i * @(row_of(to, n)) + @(r * W), x);
+        @(access("store", to, n))(to + to_row + @(j * W), s@(j));
 //@         if keep then
-            store_f32(tile + i * @(n * W) + @(r * W), x);
+        store_f32(tile + i * @(rows * W) + @(j * W), s@(j));
 //@         end
-        }
 //@     end
     }
 }
 //@ end
 
-//@ local function save(n)
-/* The tile's block back to memory. */
-INLINE void save_@(n)(const float *tile, @(state) *to)
+//@ -- Calls form(n, offset) for a full block, or for each vector of another.
+//@ local function dispatch(form)
+    if (count == @(rows * W)) {
+//@     form(rows, "0")
+        return;
+    }
+    for (int j = 0; j < count; j += @(W)) {
+//@     if tail > 0 then
+        if (count - j < @(W)) {
+//@         form("part", "j")
+            return;
+        }
+//@     end
+//@     form(1, "j")
+    }
+//@ end
+
+//@ local function all_looks(from)
+//@     local sizes = rows > 1 and { rows, 1 } or { 1 }
+//@     for _, n in ipairs(sizes) do look(n, from) end
+//@     if tail > 0 then look("part", from) end
+INLINE void look_@(from)(const @(dtype_of[from]) *s, const struct token *t,
+                         int count, const float *v, float *d, float *o)
 {
-    for (int i = 0; i < @(K); i++)
-        for (int j = 0; j < @(n * W); j += @(W))
-            store_@(state)(to + (long long)i * @(V) + j,
-                           load_f32(tile + i * @(n * W) + j));
+//@     dispatch(function(n, j)
+        look_@(n)_@(from)(s + @(j), t, v + @(j), d + @(j), o + @(j));
+//@     end)
 }
 //@ end
 
-//@ local blocks = rows > 1 and { rows, 1 } or { 1 }
-//@ for _, n in ipairs(blocks) do
-//@     if contract == "snapshots" then save(n) end
-//@     for _, from in ipairs { "mem", "tile" } do
-//@         sums(n, from)
-//@         update(n, from, "mem", false)
-//@         if contract == "final" or contract == "indexed" then
-//@             update(n, from, "tile", false)
-//@         end
-//@         if contract ~= "final" then
-//@             update(n, from, "mem", true)
-//@             if contract == "snapshots" and state ~= "f32" then
-//@                 update(n, from, "f32", false)
-//@                 update(n, from, "f32", true)
-//@             end
-//@         end
-//@     end
+//@ local function all_updates(from, to, keep)
+//@     local sizes = rows > 1 and { rows, 1 } or { 1 }
+//@     local name = from .. "_" .. to .. (keep and "_kept" or "")
+//@     for _, n in ipairs(sizes) do update(n, from, to, keep) end
+//@     if tail > 0 then update("part", from, to, keep) end
+INLINE void update_@(name)(const @(dtype_of[from]) *s, @(dtype_of[to]) *to,
+                           float *tile, const struct token *t, int count,
+                           const float *d)
+{
+//@     dispatch(function(n, j)
+        update_@(n)_@(name)(s + @(j), to + @(j), tile + @(j), t, d + @(j));
+//@     end)
+}
 //@ end
-//@ if V % W ~= 0 then
-//@     if contract == "ring" or contract == "snapshots" then
-//@         update(1, "tile", "tile", false)
+
+//@ if contract == "snapshots" then
+INLINE void save(const float *tile, @(state) *to, int count)
+{
+    for (int i = 0; i < @(K); i++)
+        for (int j = 0; j < count; j++)
+            put_@(state)(to + (long long)i * @(V) + j,
+                         tile[i * @(rows * W) + j]);
+}
+//@ end
+
+//@ for _, from in ipairs { "mem", "tile" } do
+//@     all_looks(from)
+//@     all_updates(from, "mem", false)
+//@     if contract == "final" or contract == "indexed" then
+//@         all_updates(from, "tile", false)
 //@     end
-
-/* The last V % @(W) columns live in the tile, padded with zeros, and are
- * copied in and out one by one. */
-enum { TAIL = @(V % W) };
-
-INLINE void read_tail(const @(state) *from, float *tile)
-{
-    for (int i = 0; i < @(K); i++)
-        for (int j = 0; j < @(W); j++)
-            tile[i * @(W) + j] =
-                j < TAIL ? get_@(state)(from + (long long)i * @(V) + j) : 0;
-}
-
-//@     for _, to in ipairs(state == "f32" and { "f32" } or { state, "f32" }) do
-INLINE void write_tail_@(to)(const float *tile, @(to) *to)
-{
-    for (int i = 0; i < @(K); i++)
-        for (int j = 0; j < TAIL; j++)
-            put_@(to)(to + (long long)i * @(V) + j, tile[i * @(W) + j]);
-}
+//@     if contract ~= "final" then all_updates(from, "mem", true) end
+//@     if contract == "snapshots" and state ~= "f32" then
+//@         all_updates(from, "f32", false)
+//@         all_updates(from, "f32", true)
 //@     end
 //@ end

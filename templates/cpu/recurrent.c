@@ -13,9 +13,10 @@
 //@ local W = width
 //@ local lanes = layout == "vk" and 1 or W
 //@ local column_stride = layout == "vk" and K or 1
-//@ local tile = math.min(tile_v, (V + lanes - 1) // lanes * lanes)
+//@ local block = rows * lanes
 //@ local packet = 8
-//@ local padded = (tile + W - 1) // W * W
+//@ local padded = ceil_div(math.min(tile_v, V), block) * block
+//@ if padded % W ~= 0 then padded = ceil_div(padded, W) * W end
 //@ local snapshots_f32 = contract == "snapshots" and state ~= "f32"
 
 /* What a tile needs for the tokens [begin, begin + count). */
@@ -50,131 +51,80 @@ INLINE void *column_of(const struct packet *w, void *to, long long columns)
 //@ include "cpu/columns_kv.h"
 //@ end
 
-/* What token i adds to each column, d = beta (v - k'S), and its o. */
-INLINE void new_values(struct packet *w, int i, int c, const float *sum,
-                       float *d, int columns)
+/* The block at column c, near, in float32. */
+INLINE float *tile_of(const struct packet *w, int c)
 {
-    const struct token *t = &w->token[i];
-    for (int j = 0; j < columns; j++) {
-        d[j] = (w->v[i][c + j] - t->decay * sum[j]) * t->beta;
-        w->o[i][c + j] = t->decay * sum[columns + j] + d[j] * t->qk;
-    }
+    return w->tile + (w->whole ? c * @(K) : 0);
 }
 
-//@ local function advance(n, from)
+//@ for _, from in ipairs { "mem", "tile" } do
 /* S after a token, from s to where it is wanted. */
-INLINE void advance_@(n)_@(from)(const struct packet *w, int keep,
-                                 const @(from == "mem" and state or "f32") *s,
-                                 void *to, float *tile, const struct token *t,
-                                 const float *d)
+INLINE void advance_@(from)(const struct packet *w, int keep,
+                            const @(from == "mem" and state or "f32") *s,
+                            void *to, float *tile, const struct token *t,
+                            int count, const float *d)
 {
     (void)w;
 //@     if contract == "final" then
     if (keep)
-        update_@(n)_@(from)_tile(s, tile, tile, t, d);
+        update_@(from)_tile(s, tile, tile, t, count, d);
     else
-        update_@(n)_@(from)_mem(s, to, tile, t, d);
+        update_@(from)_mem(s, to, tile, t, count, d);
 //@     else
 //@         if contract == "indexed" then
     if (!to)
-        update_@(n)_@(from)_tile(s, tile, tile, t, d);
+        update_@(from)_tile(s, tile, tile, t, count, d);
     else
 //@         elseif snapshots_f32 then
     if (w->to_f32 && keep)
-        update_@(n)_@(from)_f32_kept(s, to, tile, t, d);
+        update_@(from)_f32_kept(s, to, tile, t, count, d);
     else if (w->to_f32)
-        update_@(n)_@(from)_f32(s, to, tile, t, d);
+        update_@(from)_f32(s, to, tile, t, count, d);
     else
 //@         end
     if (keep)
-        update_@(n)_@(from)_mem_kept(s, to, tile, t, d);
+        update_@(from)_mem_kept(s, to, tile, t, count, d);
     else
-        update_@(n)_@(from)_mem(s, to, tile, t, d);
+        update_@(from)_mem(s, to, tile, t, count, d);
 //@     end
 }
 //@ end
 
-//@ local function step(n)
-//@     local columns = n * lanes
-//@     local sums = (2 * columns + W - 1) // W * W
-//@     advance(n, "mem")
-//@     advance(n, "tile")
-/* Token i of the packet for the block of @(columns) columns that starts at c. */
-static void step_@(n)(struct packet *w, int i, int c)
+/* Token i of the packet for the block of `count` columns at column c. */
+static void step(struct packet *w, int i, int c, int count)
 {
     const struct token *t = &w->token[i];
-    const @(state) *from = w->from + (long long)c * @(column_stride);
-    float *tile = w->tile + (w->whole ? c * @(K) : 0);
-    float sum[@(sums)] __attribute__((aligned(64)));
-    float d[@(columns)] __attribute__((aligned(64)));
+    @(state) *from = w->from + (long long)c * @(column_stride);
+    float *tile = tile_of(w, c);
+    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
     int first = w->begin + i == 0;
     int keep = w->update || w->begin + i + 1 < w->tokens;
-    void *to = w->to[i] ? column_of(w, w->to[i], c) : NULL;
+    float d[@(block)] __attribute__((aligned(64)));
 
     if (first)
-        sums_@(n)_mem(from, t, sum);
+        look_mem(from, t, count, &w->v[i][c], d, &w->o[i][c]);
     else
-        sums_@(n)_tile(tile, t, sum);
-    new_values(w, i, c, sum, d, @(columns));
+        look_tile(tile, t, count, &w->v[i][c], d, &w->o[i][c]);
     if (first)
-        advance_@(n)_mem(w, keep, from, to, tile, t, d);
+        advance_mem(w, keep, from, to, tile, t, count, d);
     else
-        advance_@(n)_tile(w, keep, tile, to, tile, t, d);
+        advance_tile(w, keep, tile, to, tile, t, count, d);
 }
 
-static int block_@(n)(struct packet *w, int c)
+static void run_blocks(struct packet *w)
 {
-    for (int i = 0; i < w->count; i++)
-        step_@(n)(w, i, c);
-//@     if contract == "snapshots" then
-    if (w->update && w->begin + w->count == w->tokens)
-        save_@(n)(w->tile + (w->whole ? c * @(K) : 0),
-                  w->from + c * @(column_stride));
-//@     end
-    return c + @(columns);
-}
+    for (int c = 0; c < w->columns; c += @(block)) {
+        int left = w->columns - c;
+        int count = left < @(block) ? left : @(block);
+        for (int i = 0; i < w->count; i++)
+            step(w, i, c, count);
+//@ if contract == "snapshots" then
+        if (w->update && w->begin + w->count == w->tokens)
+            save(tile_of(w, c), w->from + (long long)c * @(column_stride),
+                 count);
 //@ end
-
-//@ if rows > 1 then step(rows) end
-//@ step(1)
-
-//@ if layout == "kv" and V % W ~= 0 then
-static void write_tail(const struct packet *w, const float *tile, void *to)
-{
-//@     if snapshots_f32 then
-    if (w->to_f32)
-        write_tail_f32(tile, to);
-    else
-//@     end
-    write_tail_@(state)(tile, to);
-    (void)w;
+    }
 }
-
-static void tail_step(struct packet *w, int i, int c, float *tile)
-{
-    const struct token *t = &w->token[i];
-    float sum[@(2 * W)] __attribute__((aligned(64)));
-    float d[@(W)] __attribute__((aligned(64)));
-    sums_1_tile(tile, t, sum);
-    new_values(w, i, c, sum, d, @(W));
-    update_1_tile_tile(tile, tile, tile, t, d);
-    if (w->to[i])
-        write_tail(w, tile, column_of(w, w->to[i], c));
-}
-
-static void block_tail(struct packet *w, int c)
-{
-    float *tile = w->tile + (w->whole ? c * @(K) : 0);
-    if (w->begin == 0)
-        read_tail(w->from + c, tile);
-    for (int i = 0; i < w->count; i++)
-        tail_step(w, i, c, tile);
-//@     if contract == "snapshots" then
-    if (w->update && w->begin + w->count == w->tokens)
-        write_tail_@(state)(tile, w->from + c);
-//@     end
-}
-//@ end
 
 /* As float32; the rest of the last vector is zeros. */
 static void read_values(const @(io) *from, float *to, int count)
@@ -229,21 +179,6 @@ static void read_packet(struct packet *w, const gdr_recurrent_params *p,
     }
 }
 
-static void run_blocks(struct packet *w)
-{
-    int c = 0;
-//@ if rows > 1 then
-    while (c + @(rows * lanes) <= w->columns)
-        c = block_@(rows)(w, c);
-//@ end
-    while (c + @(lanes) <= w->columns)
-        c = block_1(w, c);
-//@ if layout == "kv" and V % W ~= 0 then
-    if (c < w->columns)
-        block_tail(w, c);
-//@ end
-}
-
 static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,
                      long long column, int columns)
 {
@@ -273,7 +208,7 @@ static void run_tile(const gdr_recurrent_params *p, long long b, long long hv,
 
 void gdr_kernel(const gdr_recurrent_params *p, long long begin, long long end)
 {
-    long long tiles = @((V + tile_v - 1) // tile_v);
+    long long tiles = @(ceil_div(V, tile_v));
     for (long long unit = begin; unit < end && p->T > 0; unit++) {
         long long column = unit % tiles * @(tile_v), head = unit / tiles;
         long long left = @(V) - column;

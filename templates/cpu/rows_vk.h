@@ -1,121 +1,128 @@
-/* S stored [V][K]: a block of N is N rows of S, one per value column. Their sums
- * are folded across lanes together, each in the same tree whatever N is.
+/* S stored [V][K]: a block is up to @(rows) rows of S, one per value column.
  *
- *     sums_N_FROM             sum = k'S of the block's columns, then q'S
- *     update_N_FROM_TO[_kept] S = decay S + k d, written to TO [and the tile]
+ *     look_FROM             k'S and q'S, hence d and o of each column
+ *     update_FROM_TO[_kept] S = decay S + k d, written to TO [and the tile]
+ *     save                  the tile to memory
  *
- * FROM and TO: mem (the state's dtype), tile (float32, near), f32 (snapshots). */
-//@ local W = width
-//@ local unit = math.min(unroll, K // W)
-//@ while K // W % unit ~= 0 do unit = unit - 1 end
-//@ local bytes_of = { f32 = 4, bf16 = 2, f16 = 2 }
+ * FROM and TO: mem (the state's dtype), tile (float32, near), f32 (snapshots).
+ *
+ * Rows go by in order and in loops that are not unrolled: hardware prefetchers
+ * follow that at the speed of a plain read-modify-write, and lose rows that are
+ * interleaved or reached from many different instructions (down to a
+ * third of the speed on Zen 4). `unroll` rows share their loads of k and q. */
+//@ local W, vectors = width, K // width
+//@ local strip = math.min(vectors, 8)
+//@ while vectors % strip ~= 0 do strip = strip - 1 end
+//@ local whole = strip == vectors -- k and q stay in registers
+//@ local chains = math.min(unroll, strip)
 //@ local dtype_of = { mem = state, tile = "f32", f32 = "f32" }
 
-//@ local function fold_sums(names)
-//@     local list, size = names, W
-//@     while size > 1 do
-//@         local folded = {}
-//@         for i = 1, #list, 2 do
-//@             folded[#folded + 1] = ("fold%d(%s, %s)"):format(
-//@                 size, list[i], list[i + 1] or list[i])
-//@         end
-//@         list, size = folded, size // 2
+//@ local function hold(name)
+//@     for u = 0, strip - 1 do
+    vf @(name .. u) = load_f32(t->@(name) + i + @(u * W));
 //@     end
-//@     return list
 //@ end
 
-//@ local function sums(n, from)
-//@     local names = {}
-INLINE void sums_@(n)_@(from)(const @(dtype_of[from]) *s,
-                              const struct token *t, float *sum)
+//@ local function look(from)
+INLINE void look_@(from)(const @(dtype_of[from]) *s, const struct token *t,
+                         int count, const float *v, float *d, float *o)
 {
-//@     for r = 0, n - 1 do
-//@         names[r + 1], names[n + r + 1] = "k" .. r, "q" .. r
-    vf k@(r) = {0}, q@(r) = {0};
+    float decay = t->decay, beta = t->beta, qk = t->qk;
+//@     if whole then
+    const int i = 0;
+//@         hold("k")
+//@         hold("q")
 //@     end
-    for (int i = 0; i < @(K); i += @(unit * W)) {
-//@     if from == "mem" and prefetch > 0 then
-//@         for r = 0, n - 1 do
-//@             for byte = 0, unit * W * bytes_of[state] - 1, 64 do
-        __builtin_prefetch((const char *)(s + i + @((prefetch + r) * K))
-                           + @(byte), 1);
-//@             end
-//@         end
+    for (int r = 0; r < count; r++) {
+        const @(dtype_of[from]) *row = s + (long long)r * @(K);
+//@     for c = 0, chains - 1 do
+        vf kS@(c) = {0}, qS@(c) = {0};
 //@     end
-//@     for u = 0, unit - 1 do
-        {
-            vf k = load_f32(t->k + i + @(u * W));
-            vf q = load_f32(t->q + i + @(u * W));
-//@         for r = 0, n - 1 do
-            vf s@(r) = load_@(dtype_of[from])(s + i + @(r * K + u * W));
-            k@(r) += s@(r) * k;
-            q@(r) += s@(r) * q;
-//@         end
+//@     if not whole then
+        for (int i = 0; i < @(K); i += @(strip * W)) {
+//@         hold("k")
+//@         hold("q")
+//@     end
+//@     for u = 0, strip - 1 do
+            vf s@(u) = load_@(dtype_of[from])(row + i + @(u * W));
+            IN_REGISTER(s@(u));
+            kS@(u % chains) += s@(u) * k@(u);
+            qS@(u % chains) += s@(u) * q@(u);
+//@     end
+//@     if not whole then
         }
 //@     end
-    }
-//@     for i, vector in ipairs(fold_sums(names)) do
-    store_f32(sum + @((i - 1) * W), @(vector));
+//@     for c = 1, chains - 1 do
+        kS0 += kS@(c);
+        qS0 += qS@(c);
 //@     end
+        vf4 sums = sum_lanes(kS0, qS0);
+        float dr = (v[r] - decay * sums[0]) * beta;
+        float own = dr * qk;
+        IN_REGISTER(own);
+        d[r] = dr;
+        o[r] = decay * sums[1] + own;
+    }
 }
 //@ end
 
-//@ local function update(n, from, to, keep)
-INLINE void update_@(n)_@(from)_@(to)@(keep and "_kept" or "")(
+//@ local function update(from, to, keep)
+INLINE void update_@(from)_@(to)@(keep and "_kept" or "")(
     const @(dtype_of[from]) *s, @(dtype_of[to]) *to, float *tile,
-    const struct token *t, const float *d)
+    const struct token *t, int count, const float *d)
 {
     float decay = t->decay;
-//@     for r = 0, n - 1 do
-    float d@(r) = d[@(r)];
-//@     end
     (void)tile;
-    for (int i = 0; i < @(K); i += @(unit * W)) {
-//@     for u = 0, unit - 1 do
-        {
-            vf k = load_f32(t->k + i + @(u * W));
-//@         for r = 0, n - 1 do
-//@             local at = r * K + u * W
-            vf s@(r) = load_@(dtype_of[from])(s + i + @(at)) * decay;
-            s@(r) += k * d@(r);
-//@             if round_between_tokens then
-            s@(r) = round_@(state)(s@(r));
-//@             end
-            store_@(dtype_of[to])(to + i + @(at), s@(r));
-//@             if keep then
-            store_f32(tile + i + @(at), s@(r));
-//@             end
+//@     if whole then
+    const int i = 0;
+//@         hold("k")
+//@     end
+    for (int r = 0; r < count; r++) {
+        long long row = (long long)r * @(K);
+//@     if not whole then
+        for (int i = 0; i < @(K); i += @(strip * W)) {
+//@         hold("k")
+//@     end
+//@     for u = 0, strip - 1 do
+//@         if from == "mem" and prefetch > 0 and u * W * bytes(state) % 64 == 0 then
+            FETCH_AHEAD(s + row + i + @(u * W));
 //@         end
+            vf new@(u) = k@(u) * d[r];
+            IN_REGISTER(new@(u));
+            vf s@(u) = load_@(dtype_of[from])(s + row + i + @(u * W));
+            s@(u) = s@(u) * decay + new@(u);
+//@         if round_between_tokens then
+            s@(u) = round_@(state)(s@(u));
+//@         end
+            store_@(dtype_of[to])(to + row + i + @(u * W), s@(u));
+//@         if keep then
+            store_f32(tile + row + i + @(u * W), s@(u));
+//@         end
+//@     end
+//@     if not whole then
         }
 //@     end
     }
 }
 //@ end
 
-//@ local function save(n)
-/* The tile's block back to memory. */
-INLINE void save_@(n)(const float *tile, @(state) *to)
+//@ if contract == "snapshots" then
+INLINE void save(const float *tile, @(state) *to, int count)
 {
-    for (int i = 0; i < @(n * K); i += @(W))
+    for (int i = 0; i < count * @(K); i += @(W))
         store_@(state)(to + i, load_f32(tile + i));
 }
 //@ end
 
-//@ local blocks = rows > 1 and { rows, 1 } or { 1 }
-//@ for _, n in ipairs(blocks) do
-//@     if contract == "snapshots" then save(n) end
-//@     for _, from in ipairs { "mem", "tile" } do
-//@         sums(n, from)
-//@         update(n, from, "mem", false)
-//@         if contract == "final" or contract == "indexed" then
-//@             update(n, from, "tile", false)
-//@         end
-//@         if contract ~= "final" then
-//@             update(n, from, "mem", true)
-//@             if contract == "snapshots" and state ~= "f32" then
-//@                 update(n, from, "f32", false)
-//@                 update(n, from, "f32", true)
-//@             end
-//@         end
+//@ for _, from in ipairs { "mem", "tile" } do
+//@     look(from)
+//@     update(from, "mem", false)
+//@     if contract == "final" or contract == "indexed" then
+//@         update(from, "tile", false)
+//@     end
+//@     if contract ~= "final" then update(from, "mem", true) end
+//@     if contract == "snapshots" and state ~= "f32" then
+//@         update(from, "f32", false)
+//@         update(from, "f32", true)
 //@     end
 //@ end

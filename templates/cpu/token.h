@@ -19,22 +19,12 @@ struct token {
     float qk; /* q'k */
 } __attribute__((aligned(64)));
 
-INLINE float sum_lanes(vf x)
-{
-//@ local size = width
-//@ while size > 1 do
-    x = fold@(size)(x, x);
-//@     size = size // 2
-//@ end
-    return x[0];
-}
-
 INLINE float dot(const float *a, const float *b)
 {
     vf sum = {0};
     for (int i = 0; i < @(K); i += @(width))
         sum += load_f32(a + i) * load_f32(b + i);
-    return sum_lanes(sum);
+    return sum_lanes(sum, sum)[0];
 }
 
 INLINE void read_row(const @(io) *from, float *to)
