@@ -8,6 +8,7 @@
 #include "../tuner/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,38 +294,52 @@ static void unknown_device_fails(void **state)
     gdr_worker_close(w);
 }
 
+/* A tuner that is killed while its worker spins in a kernel. */
+static void die_as_tuner(const gdr_image *image)
+{
+    gdr_worker_options o = {
+        .kind = "cpu", .name = "", .deadline_s = 20, .loud = 1};
+    gdr_answer a;
+    gdr_worker *w;
+    char msg[64];
+
+    if (gdr_worker_open(&o, &w, msg, sizeof msg) == GDR_OK &&
+        hear(w, &a) == GDR_OK && load(w, image, &a) == GDR_OK) {
+        gdr_worker_workload(w, &problem, 1 << 16, 1 << 20, 1);
+        hear(w, &a);
+        gdr_worker_sample(w, 0, 10, 0);
+        gdr_worker_answer(w, 0.2, &a);
+    }
+    kill(getpid(), SIGKILL);
+}
+
 /* A worker outlives its tuner by no more than a moment. */
 static void worker_dies_with_tuner(void **state)
 {
     int pipes[2], status;
-    char byte;
+    struct pollfd end;
+    gdr_image image;
     pid_t tuner;
 
     (void)state;
-    assert_int_equal(pipe(pipes), 0); /* inherited by the worker as stdio is */
+    make_image("for (volatile int x = 0;; x++) ;", &image);
+    assert_int_equal(pipe(pipes), 0);
     tuner = fork();
     if (tuner == 0) {
-        gdr_worker_options o = {
-            .kind = "cpu", .name = "", .deadline_s = 20, .loud = 1};
-        gdr_answer a;
-        gdr_worker *w;
-        char msg[64];
-        dup2(pipes[1], 2);
+        dup2(pipes[1], 2); /* a loud worker inherits it */
         close(pipes[0]);
         close(pipes[1]);
-        if (gdr_worker_open(&o, &w, msg, sizeof msg) == GDR_OK)
-            while (gdr_worker_answer(w, 60, &a) == GDR_ERR_BUSY)
-                ;
-        kill(getpid(), SIGKILL);
+        die_as_tuner(&image);
     }
     close(pipes[1]);
     while (waitpid(tuner, &status, 0) < 0 && errno == EINTR)
         ;
-    alarm(60); /* read ends when the last holder of the other end is gone */
-    while (read(pipes[0], &byte, 1) > 0)
-        ;
-    alarm(0);
+    /* hangs up when the last holder of the other end is gone */
+    end = (struct pollfd){.fd = pipes[0], .events = 0};
+    assert_int_equal(poll(&end, 1, 15000), 1);
+    assert_true(end.revents & POLLHUP);
     close(pipes[0]);
+    free(image.code);
 }
 
 int main(int argc, char **argv)
