@@ -321,14 +321,15 @@ static void print_best(const bench *b, int columns)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: kernels [--warm] [--rounds N] [PROBLEM] [CONFIG]\n");
+    fprintf(stderr,
+            "usage: kernels [--warm] [--rounds N] [PROBLEM] [CONFIG]\n");
     return 2;
 }
 
 static int parse(bench *b, int argc, char **argv, const char **only)
 {
-    const char *text[2] = {
-        "recurrent:final:vk:bf16/f32:k128v128:l2norm:g", NULL};
+    const char *text[2] = {"recurrent:final:vk:bf16/f32:k128v128:l2norm:g",
+                           NULL};
     char msg[256] = "";
     int n = 0;
     for (int i = 1; i < argc; i++) {
