@@ -132,14 +132,14 @@ check: | $(FIRST)
 	    SANITIZE='$(ASAN)' tests
 	@$(MAKE) -s -j$(JOBS) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' \
 	    SANITIZE='$(TSAN)' $(TSAN_BIN)
-	GDR_BUILD=$(BUILD) $(SAN_ENV) \
+	$(SAN_ENV) \
 	    prove --timer -j$(JOBS) -e 'sh tests/run.sh' $(TAP) \
 	    $(TEST_BIN) $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(TEST_BIN)) \
 	    $(TSAN_BIN)
 
 check-all: check
 	@$(MAKE) -s -j$(JOBS) benches
-	GDR_BUILD=$(BUILD) GDR_THOROUGH=1 \
+	GDR_THOROUGH=1 \
 	    prove --timer -j$(JOBS) -e 'sh tests/run.sh' $(TEST_BIN)
 
 TAP := $(wildcard tests/*.t)
