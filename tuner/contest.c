@@ -443,7 +443,8 @@ static gdr_status run_race(contest *c, gdr_race *race)
  * but never has a committed trial run again. */
 static gdr_status put_results(contest *c, const gdr_race *race)
 {
-    int cut = !strcmp(race->stopped, "budget");
+    /* What ended at the effort's own limit is all that the effort wants. */
+    int cut = !strcmp(race->stopped, "budget") && isfinite(c->s->end_s);
     gdr_status st = save_finalists(c, race);
 
     if (st == GDR_OK)
