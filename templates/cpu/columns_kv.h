@@ -51,24 +51,23 @@ INLINE void look_@(n)_@(from)(const @(dtype_of[from]) *s, const struct token *t,
     for (int i = 0; i < @(K); i += @(unroll)) {
         const @(dtype_of[from]) *row = s + (long long)i * @(stride_of(from));
 //@     for u = 0, unroll - 1 do
+        vf tk@(u) = splat(t->k[i + @(u)]), tq@(u) = splat(t->q[i + @(u)]);
 //@         for j = 0, vectors - 1 do
 //@             local at = u * stride_of(from) + j * W
         vf s@(u)_@(j) = @(load)(row + @(at));
-        k@(u)_@(j) += s@(u)_@(j) * t->k[i + @(u)];
-        q@(u)_@(j) += s@(u)_@(j) * t->q[i + @(u)];
+        k@(u)_@(j) = mul_add(s@(u)_@(j), tk@(u), k@(u)_@(j));
+        q@(u)_@(j) = mul_add(s@(u)_@(j), tq@(u), q@(u)_@(j));
 //@         end
 //@     end
     }
-    float decay = t->decay, beta = t->beta, qk = t->qk;
+    vf decay = splat(t->decay);
 //@     for j = 0, vectors - 1 do
 //@         for u = 1, unroll - 1 do
     k0_@(j) += k@(u)_@(j);
     q0_@(j) += q@(u)_@(j);
 //@         end
-    k0_@(j) = (load_f32(v + @(j * W)) - k0_@(j) * decay) * beta;
-    vf own@(j) = k0_@(j) * qk;
-    IN_REGISTER(own@(j));
-    q0_@(j) = q0_@(j) * decay + own@(j);
+    k0_@(j) = mul_add(-decay, k0_@(j), load_f32(v + @(j * W))) * t->beta;
+    q0_@(j) = mul_add(decay, q0_@(j), k0_@(j) * t->qk);
     store_f32(d + @(j * W), k0_@(j));
     store_f32(o + @(j * W), q0_@(j));
 //@     end
@@ -81,7 +80,7 @@ INLINE void update_@(n)_@(from)_@(to)@(keep and "_kept" or "")(
     const @(dtype_of[from]) *s, @(dtype_of[to]) *to, float *tile,
     const struct token *t, const float *d)
 {
-    float decay = t->decay;
+    vf decay = splat(t->decay);
 //@     for j = 0, vectors - 1 do
     vf d@(j) = load_f32(d + @(j * W));
 //@     end
@@ -93,9 +92,8 @@ INLINE void update_@(n)_@(from)_@(to)@(keep and "_kept" or "")(
 //@         if from == "mem" and prefetch > 0 and j * W * bytes(state) % 64 == 0 then
         FETCH_AHEAD(s + from_row + @(j * W));
 //@         end
-        vf new@(j) = d@(j) * t->k[i];
-        IN_REGISTER(new@(j));
-        vf s@(j) = @(load)(s + from_row + @(j * W)) * decay + new@(j);
+        vf s@(j) = @(load)(s + from_row + @(j * W));
+        s@(j) = mul_add(s@(j), decay, d@(j) * t->k[i]);
 //@         if round_between_tokens then
         s@(j) = round_@(state)(s@(j));
 //@         end

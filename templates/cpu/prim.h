@@ -38,23 +38,15 @@ INLINE float float_of(unsigned u)
     return c.f;
 }
 
+INLINE vf splat(float x)
+{
+    return @("(vf)" .. splat("x"));
+}
+
 INLINE vu choose(vu mask, vu yes, vu no)
 {
     return (mask & yes) | (~mask & no);
 }
-
-/* Makes x, a vector or a float, a value in a register. It is then not loaded
- * again for each use (loads limit a pass over S in the near cache), and not
- * fused: of a * b + c * d a compiler rounds either product alone, not the same
- * one everywhere, and a packet would differ from single tokens by a bit. */
-#if defined(__aarch64__) && @(W) == 4
-#define IN_REGISTER(x) __asm__("" : "+w"(x))
-#elif defined(__AVX512F__) || (defined(__AVX__) && @(W) <= 8) \
-    || (defined(__SSE2__) && @(W) == 4)
-#define IN_REGISTER(x) __asm__("" : "+v"(x))
-#else
-#define IN_REGISTER(x) (void)(x)
-#endif
 
 //@ if prefetch > 0 then
 /* Asks for what lies @(prefetch) KiB further on, for the second-level cache. It
@@ -91,6 +83,34 @@ INLINE void store_f32(f32 *p, vf x)
 INLINE vf round_f32(vf x)
 {
     return x;
+}
+
+/* ---- sums of products ---- */
+
+/* a * b + c, rounded once where the machine can. It is spelled out, for which of
+ * the products of a sum a compiler fuses, and whether, varies from place to
+ * place: a packet would differ from single tokens by a bit, and a config from
+ * its neighbour. There is no other product in a sum in these files. */
+INLINE float mul_add1(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE vf mul_add(vf a, vf b, vf c)
+{
+#if defined(__aarch64__) && @(W) == 4
+    __asm__("fmla %0.4s, %1.4s, %2.4s" : "+w"(c) : "w"(a), "w"(b));
+    return c;
+#elif defined(__FMA__) && (@(W) <= 8 || defined(__AVX512F__))
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
+#else
+    return a * b + c;
+#endif
 }
 //@ local function used(dtype)
 //@     return io == dtype or state == dtype

@@ -45,9 +45,8 @@ INLINE void look_@(from)(const @(dtype_of[from]) *s, const struct token *t,
 //@     end
 //@     for u = 0, strip - 1 do
             vf s@(u) = load_@(dtype_of[from])(row + i + @(u * W));
-            IN_REGISTER(s@(u));
-            kS@(u % chains) += s@(u) * k@(u);
-            qS@(u % chains) += s@(u) * q@(u);
+            kS@(u % chains) = mul_add(s@(u), k@(u), kS@(u % chains));
+            qS@(u % chains) = mul_add(s@(u), q@(u), qS@(u % chains));
 //@     end
 //@     if not whole then
         }
@@ -57,11 +56,9 @@ INLINE void look_@(from)(const @(dtype_of[from]) *s, const struct token *t,
         qS0 += qS@(c);
 //@     end
         vf4 sums = sum_lanes(kS0, qS0);
-        float dr = (v[r] - decay * sums[0]) * beta;
-        float own = dr * qk;
-        IN_REGISTER(own);
+        float dr = mul_add1(-decay, sums[0], v[r]) * beta;
         d[r] = dr;
-        o[r] = decay * sums[1] + own;
+        o[r] = mul_add1(decay, sums[1], dr * qk);
     }
 }
 //@ end
@@ -71,7 +68,7 @@ INLINE void update_@(from)_@(to)@(keep and "_kept" or "")(
     const @(dtype_of[from]) *s, @(dtype_of[to]) *to, float *tile,
     const struct token *t, int count, const float *d)
 {
-    float decay = t->decay;
+    vf decay = splat(t->decay);
     (void)tile;
 //@     if whole then
     const int i = 0;
@@ -87,10 +84,8 @@ INLINE void update_@(from)_@(to)@(keep and "_kept" or "")(
 //@         if from == "mem" and prefetch > 0 and u * W * bytes(state) % 64 == 0 then
             FETCH_AHEAD(s + row + i + @(u * W));
 //@         end
-            vf new@(u) = k@(u) * d[r];
-            IN_REGISTER(new@(u));
             vf s@(u) = load_@(dtype_of[from])(s + row + i + @(u * W));
-            s@(u) = s@(u) * decay + new@(u);
+            s@(u) = mul_add(s@(u), decay, k@(u) * d[r]);
 //@         if round_between_tokens then
             s@(u) = round_@(state)(s@(u));
 //@         end

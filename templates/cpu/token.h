@@ -23,7 +23,7 @@ INLINE float dot(const float *a, const float *b)
 {
     vf sum = {0};
     for (int i = 0; i < @(K); i += @(width))
-        sum += load_f32(a + i) * load_f32(b + i);
+        sum = mul_add(load_f32(a + i), load_f32(b + i), sum);
     return sum_lanes(sum, sum)[0];
 }
 
