@@ -51,7 +51,8 @@ static const struct {
     {SQLITE_CANTOPEN, GDR_ERR_IO,
      "cannot be opened; check the permissions of the file and of its "
      "folder, " GDR_STORE_CHOOSE},
-    {SQLITE_NOTADB, GDR_ERR_FORMAT, "not a gdr database; " GDR_STORE_CHOOSE},
+    {SQLITE_NOTADB, GDR_ERR_FORMAT,
+     "not a gdr database; choose another file with --db or GDR_DB"},
     {SQLITE_CORRUPT, GDR_ERR_FORMAT, "damaged; " GDR_STORE_RESTORE},
     {SQLITE_ERROR, GDR_ERR_FORMAT,
      "damaged: its tables are not those of a gdr database; " GDR_STORE_RESTORE},

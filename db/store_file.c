@@ -74,8 +74,11 @@ gdr_status gdr_store_check_file(gdr_store *st)
     }
     if (!S_ISREG(sb.st_mode))
         return gdr_store_fail(st, GDR_ERR_IO,
-                              "a %s, not a file; " GDR_STORE_CHOOSE,
-                              S_ISDIR(sb.st_mode) ? "folder" : "device");
+                              "a %s, not a file; choose another with --db or "
+                              "GDR_DB",
+                              S_ISDIR(sb.st_mode)    ? "folder"
+                              : S_ISFIFO(sb.st_mode) ? "pipe"
+                                                     : "device");
     /* SQLite takes a file of one byte for an empty one */
     if (sb.st_size == 1)
         return gdr_store_fail_sql(st, SQLITE_NOTADB);

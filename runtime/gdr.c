@@ -10,10 +10,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct gdr {
     gdr_rows *rows;
-    char msg[1024];
+    char *path; /* of the database, for messages; NULL: there was none */
+    char msg[2048];
 };
 
 struct gdr_device {
@@ -124,6 +126,9 @@ static gdr_status read_file(gdr *g, const char *path)
                  st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
                                              : gdr_strerror(status));
     gdr_store_close(st);
+    if (!status && !(g->path = strdup(path)))
+        status =
+            gdr_fail(GDR_ERR_NO_MEMORY, g->msg, sizeof g->msg, "out of memory");
     return status;
 }
 
@@ -151,6 +156,7 @@ void gdr_close(gdr *g)
     if (!g)
         return;
     gdr_rows_close(g->rows);
+    free(g->path);
     free(g);
 }
 
@@ -205,8 +211,17 @@ const char *gdr_device_fingerprint(const gdr_device *dev)
 gdr_status gdr_select(gdr_device *dev, const gdr_static *s, gdr_match worst,
                       gdr_set **out)
 {
+    gdr_status status;
+    char why[sizeof dev->g->msg];
+
     if (!dev || !out)
         return GDR_ERR_ARG;
-    return gdr_set_open(dev->g->rows, dev->backend, dev->dev, s, worst, out,
-                        dev->g->msg, sizeof dev->g->msg);
+    status = gdr_set_open(dev->g->rows, dev->backend, dev->dev, s, worst, out,
+                          dev->g->msg, sizeof dev->g->msg);
+    if (status == GDR_ERR_NO_PLAN && dev->g->path) {
+        memcpy(why, dev->g->msg, sizeof why);
+        gdr_fail(status, dev->g->msg, sizeof dev->g->msg, "%.400s: %.1600s",
+                 dev->g->path, why);
+    }
+    return status;
 }

@@ -194,12 +194,13 @@ static gdr_status no_plan(const gdr_set *set, char *msg, size_t n)
 
     gdr_problem_format(&p, text, sizeof text);
     first_reason(set, why, sizeof why);
-    return gdr_fail(GDR_ERR_NO_PLAN, msg, n,
-                    "no plan of match %s or better for %s%s%s; run: gdr-tune "
-                    "--device %s --only '%s'",
-                    gdr_match_name(set->worst), text,
-                    why[0] ? "; the first row: " : "", why,
-                    option_of(set->backend), text);
+    return gdr_fail(
+        GDR_ERR_NO_PLAN, msg, n,
+        "no plan of match %s or better for %s%s%s; with the extents "
+        "of your calls run: gdr-tune --device %s --only '%s / "
+        "b8t1hk16hv32'",
+        gdr_match_name(set->worst), text, why[0] ? "; the first row: " : "",
+        why, option_of(set->backend), text);
 }
 
 /* ---- open ---- */

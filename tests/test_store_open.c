@@ -78,8 +78,8 @@ static void test_not_a_file(void **state)
     snprintf(path, sizeof path, "%s/fifo", p->dir);
     assert_int_equal(mkfifo(path, 0600), 0);
     for (int m = 0; m < 2; m++) {
-        refuses(p->dir, modes[m], GDR_ERR_IO, "a folder, not a file");
-        refuses(path, modes[m], GDR_ERR_IO, "a device, not a file");
+        refuses(p->dir, modes[m], GDR_ERR_IO, "a folder, not a file; choose");
+        refuses(path, modes[m], GDR_ERR_IO, "a pipe, not a file; choose");
     }
 }
 

@@ -3,6 +3,7 @@
  * answer, asked as an engine would ask; the database adds the race behind it.
  */
 #include "explain_internal.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,15 @@ static gdr_status gather(gdr_explanation *e, gdr_store *st)
     return s == GDR_OK ? e->status : s;
 }
 
+/* Whether gdr-tune writes to db when it is not told where. */
+static int is_usual(const char *db)
+{
+    char usual[PATH_MAX], why[256];
+    return gdr_store_path(NULL, 1, usual, sizeof usual, why, sizeof why) ==
+               GDR_OK &&
+           strcmp(usual, db) == 0;
+}
+
 /* Without extents there is no plan; what is tuned is the next best answer. */
 static gdr_status list_tuned(const gdr_explanation *e)
 {
@@ -149,7 +159,7 @@ static gdr_status explain_plan(gdr_explanation *e, gdr_store *st,
 gdr_status gdr_report_explain(gdr_report *r, gdr_store *st, const char *db,
                               const gdr_problem *p)
 {
-    gdr_explanation e = {.r = r, .problem = p};
+    gdr_explanation e = {.r = r, .problem = p, .db = is_usual(db) ? NULL : db};
     gdr_problem_format(p, e.text, sizeof e.text);
     gdr_report_clear(r);
     gdr_status status = gdr_winners_load(st, NULL, &e.winners);

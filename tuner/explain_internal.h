@@ -21,6 +21,7 @@ typedef struct gdr_explanation {
     const gdr_problem *problem;
     gdr_answer a;
     char text[GDR_PROBLEM_TEXT];
+    const char *db; /* NULL: where gdr-tune writes when not told */
     gdr_winners winners;
     const gdr_winner *winner; /* of the race behind the plan, or NULL */
     gdr_field field;

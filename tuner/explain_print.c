@@ -2,6 +2,7 @@
 #include "explain_internal.h"
 #include "race.h"
 #include "text.h"
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static const struct {
     [GDR_MATCH_EXACT] = {"tuned on this machine for these extents", 1},
     [GDR_MATCH_NEAR] = {"tuned on this machine for extents around these", 0},
     [GDR_MATCH_EDGE] = {"tuned on this machine, but for other extents", 0},
-    [GDR_MATCH_SIBLING] = {"tuned on another machine of this kind", 0},
+    [GDR_MATCH_SIBLING] =
+        {"tuned on a machine of this kind, with other threads or caches", 0},
     [GDR_MATCH_DEFAULT] = {"a default, correct but not tuned", 0},
     [GDR_MATCH_PTX] = {"a default that the driver compiles", 0},
     [GDR_MATCH_GENERIC] = {"nothing is tuned: the plain kernel of libgdr", 0},
@@ -90,29 +92,42 @@ static gdr_status add_figures(const gdr_explanation *e, gdr_columns *c)
     return s;
 }
 
+/* The command that tunes this call into this database. */
+static void remedy(const gdr_explanation *e, char *text, size_t n)
+{
+    const char *quote = e->db ? "'" : "";
+    snprintf(text, n, "gdr-tune%s%s%s%s --only '%s'", e->db ? " --db " : "",
+             quote, e->db ? e->db : "", quote, e->text);
+}
+
 static gdr_status add_plan(const gdr_explanation *e, gdr_columns *c)
 {
     const gdr_plan_info *info = &e->a.info;
     const gdr_device_info *here = gdr_report_here(e->r);
+    char better[PATH_MAX + 256];
     gdr_status s = gdr_columns_heading(c, e->text);
     if (s == GDR_OK)
         s = pair(c, "device", "%s",
                  here && !e->r->o.verbose ? here->name
                                           : gdr_device_fingerprint(e->a.dev));
     if (s == GDR_OK)
-        s = pair(c, "plan", "%s %s", info->kernel ? info->kernel : "",
+        s = pair(c, "plan", "%s%s%s", info->kernel ? info->kernel : "",
+                 info->config && *info->config ? " " : "",
                  info->config ? info->config : "");
     if (s == GDR_OK)
         s = pair(c, "match", "%s: %s", gdr_match_name(info->match),
                  meanings[info->match].means);
-    if (s == GDR_OK && info->problem && strcmp(info->problem, e->text) != 0)
+    if (s == GDR_OK && info->problem && *info->problem &&
+        strcmp(info->problem, e->text) != 0)
         s = pair(c, "tuned as", "%s", info->problem);
     if (s == GDR_OK && e->winner)
         s = add_figures(e, c);
     if (s == GDR_OK && info->workspace_bytes)
         s = pair(c, "workspace", "%zu bytes", info->workspace_bytes);
-    if (s == GDR_OK && !meanings[info->match].best)
-        s = pair(c, "better", "gdr-tune --only '%s'", e->text);
+    if (s == GDR_OK && !meanings[info->match].best) {
+        remedy(e, better, sizeof better);
+        s = pair(c, "better", "%s", better);
+    }
     return s;
 }
 
@@ -264,15 +279,17 @@ static json_t *failed_array(const gdr_explanation *e)
 void gdr_explanation_print_json(const gdr_explanation *e)
 {
     gdr_match match = e->a.info.match;
-    json_t *o = json_object(), *remedy = json_null();
+    json_t *o = json_object();
+    char better[PATH_MAX + 256] = "";
     if (!meanings[match].best)
-        remedy = json_sprintf("gdr-tune --only '%s'", e->text);
+        remedy(e, better, sizeof better);
     json_object_set_new(o, "problem", gdr_json_text(e->text));
     json_object_set_new(o, "device",
                         gdr_json_text(gdr_device_fingerprint(e->a.dev)));
     json_object_set_new(o, "plan", plan_object(e));
     json_object_set_new(o, "note", gdr_json_text(meanings[match].means));
-    json_object_set_new(o, "remedy", remedy);
+    json_object_set_new(o, "remedy",
+                        *better ? gdr_json_text(better) : json_null());
     json_object_set_new(o, "trials", timed_array(e));
     json_object_set_new(o, "failed", failed_array(e));
     json_object_set(o, "pruned", e->pruned_json);
