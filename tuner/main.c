@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +24,25 @@ static void on_signal(int number)
     stop = 1;
 }
 
+/* What is ignored stays so: nohup, and jobs in the background of a script. */
 static void catch_signals(void)
 {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    struct sigaction old;
 
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGHUP, &a, NULL);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(ends[i], &a, NULL);
+}
+
+/* No file of ours may become number 0, 1 or 2 where those are closed. What
+ * takes their place fails as they would. */
+static void fill_standard_files(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
 __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
@@ -101,7 +114,7 @@ static int run_show(program *p)
 
     if (status == GDR_OK) {
         status = gdr_report_show(p->report, st, NULL, &n);
-        snprintf(p->msg, sizeof p->msg, "%s: %s", path, gdr_store_errmsg(st));
+        snprintf(p->msg, sizeof p->msg, "%s", gdr_store_errmsg(st));
     }
     gdr_store_close(st);
     return status == GDR_OK ? 0 : failed(p);
@@ -283,31 +296,44 @@ static int run(program *p)
                  p->c->command);
 }
 
+static int run_with_report(program *p)
+{
+    int code;
+
+    if (gdr_report_open(&p->c->report, &p->report) != GDR_OK)
+        return usage("out of memory");
+    p->c->tune.report = p->report;
+    p->c->tune.stop = &stop;
+    code = run(p);
+    gdr_report_close(p->report);
+    return code;
+}
+
+/* A full disk is an error whoever flushed first. */
+static int end_output(int code)
+{
+    if (fflush(stdout))
+        return usage("standard output: %s", strerror(errno));
+    return ferror(stdout) ? usage("standard output: a write failed") : code;
+}
+
 int main(int argc, char **argv)
 {
     gdr_options c;
     program p = {.c = &c};
-    int code;
 
+    fill_standard_files();
     if (gdr_worker_asked(argc, argv))
         return gdr_worker_main(argc, argv);
     if (gdr_options_read(argc, argv, &c, p.msg, sizeof p.msg) != GDR_OK)
         return failed(&p);
     if (c.help) {
         fputs(gdr_options_help, stdout);
-        return 0;
+        return end_output(0);
     }
     if (c.version) {
         puts("gdr-tune " GDR_VERSION);
-        return 0;
+        return end_output(0);
     }
-    if (gdr_report_open(&c.report, &p.report) != GDR_OK)
-        return usage("out of memory");
-    c.tune.report = p.report;
-    c.tune.stop = &stop;
-    code = run(&p);
-    gdr_report_close(p.report);
-    if (fflush(stdout))
-        return usage("standard output: %s", strerror(errno));
-    return code;
+    return end_output(run_with_report(&p));
 }

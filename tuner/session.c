@@ -126,7 +126,7 @@ static gdr_status open_store(gdr_session *s)
 gdr_status gdr_session_store_failed(gdr_session *s, gdr_status st)
 {
     if (st != GDR_OK)
-        snprintf(s->msg, s->n, "%s: %s", s->path,
+        snprintf(s->msg, s->n, "%s",
                  s->store ? gdr_store_errmsg(s->store) : gdr_strerror(st));
     return st;
 }
