@@ -177,7 +177,9 @@ enum {
  * pointers are device pointers and are never read on the host.
  *
  * Invalid state index (< index_min or >= n_slots), or accepted outside 1..T:
- * that sequence's o is zeros and no state of it is touched.
+ * that sequence's o is zeros and no state of it is touched. Two sequences must
+ * not name the same valid state, and no output may overlap an input or another
+ * output: neither is checked, and the results are then undefined.
  */
 typedef struct gdr_args {
     size_t size; /* sizeof(gdr_args) */
