@@ -143,6 +143,13 @@ static void missing_compiler_is_explained(void **state)
     assert_int_equal(gdr_cc_identity(text, sizeof text, msg, sizeof msg),
                      GDR_ERR_COMPILE);
     assert_non_null(strstr(msg, "no-such-compiler"));
+    setenv("PATH", p->path, 1); /* cc is there, but was not asked for */
+    assert_int_equal(gdr_cc_identity(text, sizeof text, msg, sizeof msg),
+                     GDR_ERR_COMPILE);
+    assert_non_null(strstr(msg, "CC is 'no-such-compiler -x'"));
+    setenv("CC", p->folder, 1);
+    assert_int_equal(gdr_cc_identity(text, sizeof text, msg, sizeof msg),
+                     GDR_ERR_COMPILE);
     unsetenv("PATH");
     assert_int_equal(gdr_cc_identity(text, sizeof text, msg, sizeof msg),
                      GDR_ERR_COMPILE);
@@ -183,6 +190,35 @@ static void native_is_optional(void **state)
     setenv("CC", script, 1);
     assert_int_equal(compile(good, 60, &code, &bytes, log, sizeof log), GDR_OK);
     free(code);
+}
+
+/* What fails at everything says nothing about the source. */
+static void broken_compiler_is_told_apart(void **state)
+{
+    const place *p = *state;
+    char script[160], log[256], msg[256];
+    size_t bytes;
+    void *code;
+
+    write_script(p, "full", "echo no room; echo for you; exit 1", script);
+    setenv("CC", script, 1);
+    assert_int_equal(compile(good, 60, &code, &bytes, log, sizeof log),
+                     GDR_ERR_IO);
+    assert_non_null(strstr(log, "no room"));
+    assert_int_equal(gdr_cc_identity(log, sizeof log, msg, sizeof msg),
+                     GDR_ERR_COMPILE);
+    assert_non_null(strstr(msg, "no room"));
+    assert_null(strchr(msg, '\n'));
+    setenv("CC", "echo hi", 1);
+    assert_int_equal(compile(good, 60, &code, &bytes, log, sizeof log),
+                     GDR_ERR_IO);
+    assert_non_null(strstr(log, "hi"));
+    /* the kernel's out-of-memory killer */
+    write_script(p, "big", "echo Killed signal terminated program cc1; exit 1",
+                 script);
+    setenv("CC", script, 1);
+    assert_int_equal(compile(good, 60, &code, &bytes, log, sizeof log),
+                     GDR_ERR_NO_MEMORY);
 }
 
 /* Does a process run? One that is killed and not yet reaped does not. */
@@ -227,7 +263,7 @@ static void slow_compiler_is_killed_whole(void **state)
     write_script(p, "slow", log, script);
     setenv("CC", script, 1);
     assert_int_equal(compile(good, 0.5, &code, &bytes, log, sizeof log),
-                     GDR_ERR_COMPILE);
+                     GDR_ERR_IO);
     assert_non_null(strstr(log, "0.5 s"));
     assert_true(gdr_now() - begin_s < 100);
     assert_false(lives(number));
@@ -246,7 +282,7 @@ static void chatty_compiler_is_bounded(void **state)
                  script);
     setenv("CC", script, 1);
     assert_int_equal(compile(good, 60, &code, &bytes, log, sizeof log),
-                     GDR_ERR_COMPILE);
+                     GDR_ERR_IO);
     assert_int_equal(strlen(log), sizeof log - 1);
 }
 
@@ -378,6 +414,8 @@ int main(void)
                                         drop_place),
         cmocka_unit_test_setup_teardown(native_is_optional, make_place,
                                         drop_place),
+        cmocka_unit_test_setup_teardown(broken_compiler_is_told_apart,
+                                        make_place, drop_place),
         cmocka_unit_test_setup_teardown(slow_compiler_is_killed_whole,
                                         make_place, drop_place),
         cmocka_unit_test_setup_teardown(chatty_compiler_is_bounded, make_place,

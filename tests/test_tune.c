@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +61,8 @@ static void ask(const char *db, const char *sql, char *out, size_t n)
     sqlite3_stmt *row = NULL;
 
     out[0] = 0;
-    assert_int_equal(sqlite3_open_v2(db, &handle, SQLITE_OPEN_READONLY, NULL),
+    /* for writing: what was killed may have left a journal to roll back */
+    assert_int_equal(sqlite3_open_v2(db, &handle, SQLITE_OPEN_READWRITE, NULL),
                      SQLITE_OK);
     sqlite3_busy_timeout(handle, 5000);
     if (sqlite3_prepare_v2(handle, sql, -1, &row, NULL) != SQLITE_OK)
@@ -226,6 +228,82 @@ static void dry_run_writes_nothing(void **state)
     assert_int_equal(access(p->db, F_OK), -1);
 }
 
+static void change(const char *db, const char *sql)
+{
+    sqlite3 *handle = NULL;
+    char *error = NULL;
+
+    assert_int_equal(sqlite3_open(db, &handle), SQLITE_OK);
+    if (sqlite3_exec(handle, sql, NULL, NULL, &error))
+        fail_msg("%s: %s", sql, error);
+    sqlite3_close(handle);
+}
+
+/* A $CC that is cc, unless there is a file "broken" beside it. */
+static void write_compiler(const place *p, const char *broken, char path[160])
+{
+    FILE *f;
+
+    snprintf(path, 160, "%s/cc", p->folder);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    fprintf(f,
+            "#!/bin/sh\n"
+            "case \"$*\" in *--version*) exec cc --version; esac\n"
+            "[ -e %s ] || exec cc \"$@\"\n"
+            "echo Cannot create temporary file; exit 1\n",
+            broken);
+    fclose(f);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* What is wrong with the machine is no outcome of a variant. */
+static void broken_compiler_is_no_outcome(void **state)
+{
+    const place *p = *state;
+    gdr_tune_options o = options(p->db, "tests/faults/four");
+    const char *cc = getenv("CC");
+    char *old = cc ? strdup(cc) : NULL;
+    char path[160], broken[160], msg[1024] = "";
+    gdr_status st;
+    gdr_tune_result r;
+
+    snprintf(broken, sizeof broken, "%s/broken", p->folder);
+    write_compiler(p, broken, path);
+    fclose(fopen(broken, "we"));
+    setenv("CC", path, 1);
+    st = tune(&o, &r, msg, sizeof msg);
+    unlink(broken);
+    if (st == GDR_OK || !strstr(msg, "Cannot create temporary file"))
+        fail_msg("status %d: %s", st, msg);
+    expect(p->db, "select count(*) from trial", "0");
+    tune_well(&o, &r);
+    assert_int_equal(r.tuned, 1);
+    if (old)
+        setenv("CC", old, 1);
+    else
+        unsetenv("CC");
+    free(old);
+}
+
+/* Where not even a default passed, failures are not believed for ever. */
+static void hopeless_failures_are_tried_again(void **state)
+{
+    const place *p = *state;
+    gdr_tune_options o = options(p->db, "tests/faults/four");
+    gdr_tune_result r;
+
+    tune_well(&o, &r);
+    change(p->db, "delete from choice; update trial set outcome = 'crash', "
+                  "note = 'made up', time_ns = null");
+    tune_well(&o, &r);
+    assert_int_equal(r.tuned, 1);
+    expect(p->db,
+           "select count(*) > 0 from trial where outcome = 'ok' and "
+           "problem not like '% / %'",
+           "1");
+}
+
 static void stop_is_an_interrupt(void **state)
 {
     const place *p = *state;
@@ -374,6 +452,10 @@ int main(int argc, char **argv)
                                         drop_place),
         cmocka_unit_test_setup_teardown(dry_run_writes_nothing, make_place,
                                         drop_place),
+        cmocka_unit_test_setup_teardown(broken_compiler_is_no_outcome,
+                                        make_place, drop_place),
+        cmocka_unit_test_setup_teardown(hopeless_failures_are_tried_again,
+                                        make_place, drop_place),
         cmocka_unit_test_setup_teardown(stop_is_an_interrupt, make_place,
                                         drop_place),
         cmocka_unit_test_setup_teardown(bad_usage_is_explained, make_place,

@@ -163,6 +163,7 @@ static gdr_status recall(gdr_batch *b, gdr_entrant *e)
             e->outcome = known[i];
             e->judged = e->stored = 1;
         }
+    snprintf(e->note, sizeof e->note, "%s", row.note ? row.note : "");
     return GDR_OK;
 }
 
@@ -190,6 +191,24 @@ static gdr_status add(gdr_batch *b, int64_t candidate)
         st = recall(b, e);
     b->of_candidate[candidate] = b->n++;
     return st;
+}
+
+/* Where not even a default passed, it may have been the machine: what failed
+ * is tried again. */
+static void doubt_failures(gdr_batch *b)
+{
+    int failed = 0;
+
+    for (int i = 0; i < b->n; i++) {
+        if (b->e[i].stored && gdr_entrant_ok(&b->e[i]))
+            return;
+        failed |= b->e[i].stored && b->e[i].is_default;
+    }
+    for (int i = 0; i < b->n && failed; i++) {
+        b->e[i].judged = b->e[i].stored = 0;
+        b->e[i].outcome = NULL;
+        b->e[i].note[0] = 0;
+    }
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -244,6 +263,7 @@ static gdr_status add_chosen(gdr_batch *b, const char *effort)
     for (int64_t i = 0; i < n && st == GDR_OK; i++)
         st = add(b, chosen[i].candidate);
     free(chosen);
+    doubt_failures(b);
     return st;
 }
 
@@ -418,6 +438,36 @@ int gdr_batch_default(const gdr_batch *b, int64_t work)
             best = i;
     }
     return best;
+}
+
+/* How many ended as this one did. */
+static int count_outcome(const gdr_batch *b, const char *outcome)
+{
+    int n = 0;
+
+    for (int i = 0; i < b->n; i++)
+        n += b->e[i].outcome && !strcmp(b->e[i].outcome, outcome);
+    return n;
+}
+
+void gdr_batch_explain(const gdr_batch *b, char *text, size_t n)
+{
+    const gdr_entrant *usual = NULL;
+    int most = 0;
+
+    for (int i = 0; i < b->n; i++) {
+        const gdr_entrant *e = &b->e[i];
+        int count = e->outcome ? count_outcome(b, e->outcome) : 0;
+        if (count <= most || gdr_entrant_ok(e))
+            continue;
+        usual = e;
+        most = count;
+    }
+    if (usual)
+        snprintf(text, n, "%d of %d: %s: %.*s; --verbose shows all", most, b->n,
+                 usual->outcome, (int)strcspn(usual->note, "\n"), usual->note);
+    else
+        snprintf(text, n, "%d variants", b->n);
 }
 
 void gdr_entrant_code(const gdr_entrant *e, gdr_code *code)

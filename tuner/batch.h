@@ -29,7 +29,7 @@ typedef struct gdr_entrant {
     int timeouts;        /* of its gate: a busy machine is no proof */
     const char *outcome; /* static text */
     double error_o, error_s;
-    char note[1024];
+    char note[1024];   /* why it failed, also when that was stored */
     double last_ratio; /* in the last contest of the batch; 0: none */
     int saved;         /* its steps are in the database */
 } gdr_entrant;
@@ -81,6 +81,9 @@ int gdr_batch_default(const gdr_batch *b, int64_t work);
 /* Stores an outcome of an entrant for a problem (static or full text). */
 gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
                                gdr_trial_row *row, const char *problem);
+
+/* The commonest failure and one note of it, for a person. */
+void gdr_batch_explain(const gdr_batch *b, char *text, size_t n);
 
 /* What a compiled entrant's steps are, for a worker. */
 void gdr_entrant_code(const gdr_entrant *e, gdr_code *code);

@@ -27,6 +27,9 @@ enum { CC_WORDS = 16, ARGS = 40, OUTPUT_FD = 9 };
 /* Ten times the largest kernel seen with full debug information. */
 static const rlim_t longest_output = 64u << 20;
 
+/* For the least source there is: 1000 times what it usually takes. */
+static const double probe_limit_s = 10;
+
 /* A found compiler: its command line so far. */
 typedef struct compiler {
     char path[PATH_MAX];  /* resolved argv[0] */
@@ -95,24 +98,35 @@ static int try_compiler(compiler *cc, const char *command)
            search_path(cc->argv[0], cc->path, sizeof cc->path);
 }
 
+/* Who asks for a compiler gets that one or none. */
+static gdr_status find_own(compiler *cc, const char *own, char *msg, size_t n)
+{
+    if (try_compiler(cc, own))
+        return GDR_OK;
+    if (msg)
+        snprintf(msg, n,
+                 "CC is '%s': no such program in PATH=%s; correct CC or "
+                 "unset it",
+                 own, getenv("PATH") ? getenv("PATH") : "");
+    return GDR_ERR_COMPILE;
+}
+
 static gdr_status find_compiler(compiler *cc, char *msg, size_t n)
 {
     static const char *const names[] = {"cc", "gcc", "clang"};
     const char *own = getenv("CC");
-    int has_own = own && own[strspn(own, " \t\n")];
 
     memset(cc, 0, sizeof *cc);
-    if (has_own && try_compiler(cc, own))
-        return GDR_OK;
+    if (own && own[strspn(own, " \t\n")])
+        return find_own(cc, own, msg, n);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (try_compiler(cc, names[i]))
             return GDR_OK;
     if (msg)
         snprintf(msg, n,
-                 "no C compiler: tried %s%s%scc, gcc, clang in PATH=%s; "
+                 "no C compiler: tried cc, gcc, clang in PATH=%s; "
                  "install gcc (apt-get install gcc) or set CC",
-                 has_own ? "$CC (" : "", has_own ? own : "",
-                 has_own ? "), " : "", getenv("PATH") ? getenv("PATH") : "");
+                 getenv("PATH") ? getenv("PATH") : "");
     return GDR_ERR_COMPILE;
 }
 
@@ -375,10 +389,68 @@ static void explain_failure(const compiler *cc, const job *j, int code)
     if (j->timed_out)
         snprintf(j->words + at, j->n - at, "%s: no result after %g s, killed",
                  cc->path, j->limit_s);
+    else if (code == 0)
+        snprintf(j->words + at, j->n - at, "%s: success, but no code",
+                 cc->path);
     else if (!at && code < 0)
         snprintf(j->words, j->n, "%s: did not start, or was killed", cc->path);
     else if (!at)
         snprintf(j->words, j->n, "%s: exit status %d", cc->path, code);
+}
+
+static int open_files(job *j, const char *source, size_t bytes)
+{
+    j->input = memory_file(source, bytes);
+    j->output = memory_file("", 0);
+    return j->input >= 0 && j->output >= 0;
+}
+
+static void close_files(const job *j)
+{
+    if (j->input >= 0)
+        close(j->input);
+    if (j->output >= 0)
+        close(j->output);
+}
+
+/* Does it compile anything at all? Not with a full $TMPDIR, for example. */
+static int works(const compiler *cc, int native, double limit_s)
+{
+    static const char least[] = "int gdr_least;\n";
+    char words[256];
+    job j = {.limit_s = limit_s, .words = words, .n = sizeof words};
+    int ok = open_files(&j, least, sizeof least - 1) &&
+             compile_once(cc, native, &j) == 0 &&
+             lseek(j.output, 0, SEEK_END) > 0;
+
+    close_files(&j);
+    return ok;
+}
+
+/* Whose fault it was: the source's, or the machine's. gcc and clang both say
+ * "Killed" when the kernel took the memory of a part of theirs. */
+static gdr_status blame(const compiler *cc, int native, const job *j)
+{
+    double limit_s = j->limit_s < probe_limit_s ? j->limit_s : probe_limit_s;
+
+    if (strstr(j->words, "Killed"))
+        return GDR_ERR_NO_MEMORY;
+    return works(cc, native, limit_s) ? GDR_ERR_COMPILE : GDR_ERR_IO;
+}
+
+static gdr_status run_job(const compiler *cc, job *j, int *native, void **code,
+                          size_t *bytes)
+{
+    int result = compile_once(cc, *native = 1, j);
+
+    if (result > 0 && refused_native(j->words))
+        result = compile_once(cc, *native = 0, j);
+    if (result == 0)
+        *code = slurp(j->output, bytes);
+    if (*code)
+        return GDR_OK;
+    explain_failure(cc, j, result);
+    return blame(cc, *native, j);
 }
 
 gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
@@ -387,41 +459,25 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
 {
     char own_log[2048];
     job j = {.limit_s = limit_s,
-             .input = -1,
-             .output = -1,
              .words = n > 1 ? log : own_log,
              .n = n > 1 ? n : sizeof own_log};
-    gdr_status st = GDR_ERR_NO_MEMORY;
+    gdr_status st;
     compiler cc;
-    int native = 1, result;
+    int native;
 
     *code = NULL;
     *bytes = 0;
     if (macros)
         *macros = NULL;
-    if ((st = find_compiler(&cc, log, n)) != GDR_OK)
-        return st;
-    st = GDR_ERR_NO_MEMORY;
-    j.input = memory_file(source, source_bytes);
-    j.output = memory_file("", 0);
-    if (j.input < 0 || j.output < 0)
-        goto done;
-    result = compile_once(&cc, native, &j);
-    if (result > 0 && refused_native(j.words))
-        result = compile_once(&cc, native = 0, &j);
-    if (result == 0)
-        *code = slurp(j.output, bytes);
-    else
-        explain_failure(&cc, &j, result);
-    st = result ? GDR_ERR_COMPILE : *code ? GDR_OK : GDR_ERR_NO_MEMORY;
+    if (find_compiler(&cc, log, n) != GDR_OK)
+        return GDR_ERR_IO;
+    st = open_files(&j, source, source_bytes)
+             ? run_job(&cc, &j, &native, code, bytes)
+             : GDR_ERR_NO_MEMORY;
     if (st == GDR_OK && macros &&
         !(*macros = read_macros(&cc, native, limit_s)))
         st = GDR_ERR_COMPILE;
-done:
-    if (j.input >= 0)
-        close(j.input);
-    if (j.output >= 0)
-        close(j.output);
+    close_files(&j);
     if (st != GDR_OK) {
         free(*code);
         *code = NULL;
@@ -446,7 +502,8 @@ gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n)
         return GDR_ERR_NO_MEMORY;
     if (run_compiler(&cc, &j) != 0) {
         if (msg)
-            snprintf(msg, n, "%s --version failed: %s", cc.path, words);
+            snprintf(msg, n, "%s --version failed: %.*s", cc.path,
+                     (int)strcspn(words, "\n"), words);
         st = GDR_ERR_COMPILE;
     }
     close(j.input);

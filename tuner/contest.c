@@ -176,8 +176,18 @@ static int died_here(contest *c, const gdr_entrant *e)
            strcmp(row.outcome, "ok") != 0;
 }
 
-/* Everyone fit who did not fail at this problem in an earlier run. */
-static gdr_status gather(contest *c)
+static void gather(contest *c, int also_dead)
+{
+    for (int i = 0; i < c->b->n && c->n < GDR_WORKER_RECIPES; i++) {
+        gdr_entrant *e = &c->b->e[i];
+        if (gdr_entrant_fit(e) && (also_dead || !died_here(c, e)))
+            c->e[c->n++] = e;
+    }
+}
+
+/* Everyone fit who did not fail at this problem in an earlier run; where all
+ * did, it may have been the machine: everyone fit. */
+static gdr_status gather_racers(contest *c)
 {
     size_t room = (size_t)c->b->n + 1;
 
@@ -185,9 +195,9 @@ static gdr_status gather(contest *c)
     c->samples = calloc(room, sizeof *c->samples);
     if (!c->e || !c->samples)
         return GDR_ERR_NO_MEMORY;
-    for (int i = 0; i < c->b->n && c->n < GDR_WORKER_RECIPES; i++)
-        if (gdr_entrant_fit(&c->b->e[i]) && !died_here(c, &c->b->e[i]))
-            c->e[c->n++] = &c->b->e[i];
+    gather(c, 0);
+    if (c->n == 0)
+        gather(c, 1);
     return GDR_OK;
 }
 
@@ -252,7 +262,7 @@ static gdr_status open_watch(contest *c)
 /* Everyone who will race, on a running stopwatch. c->n = 0: nobody. */
 static gdr_status line_up(contest *c)
 {
-    gdr_status st = gather(c);
+    gdr_status st = gather_racers(c);
     int n;
 
     if (st != GDR_OK || c->n == 0)
@@ -469,6 +479,16 @@ static gdr_status race(contest *c, int *won)
     return st;
 }
 
+static void say_no_winner(const contest *c)
+{
+    char why[512];
+
+    gdr_batch_explain(c->b, why, sizeof why);
+    gdr_report_say(c->s->o->report, 0,
+                   "%s: no variant passed and could be timed (%s)", c->problem,
+                   why);
+}
+
 gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
                        int *won)
 {
@@ -484,10 +504,7 @@ gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
     if (st == GDR_OK && c.n)
         st = race(&c, won);
     if (st == GDR_OK && !*won)
-        gdr_report_say(c.s->o->report, 0,
-                       "%s: no variant passed and could be "
-                       "timed",
-                       c.problem);
+        say_no_winner(&c);
     gdr_stopwatch_close(&c.watch);
     free(c.e);
     free(c.samples);

@@ -124,13 +124,28 @@ static void hash_code(gdr_entrant *e)
     gdr_hash_texts(text, (size_t)e->c->n_steps, e->code_hash);
 }
 
+/* Where the compiler fails at everything the run ends: that is no outcome. */
+static void judge_compiler(gate *g, gdr_entrant *e, const gdr_compile_job *job)
+{
+    gdr_session *s = g->b->session;
+
+    if (job->status == GDR_ERR_IO) {
+        snprintf(s->msg, s->n, "the compiler compiles nothing: %.*s",
+                 (int)strcspn(job->log, "\n"), job->log);
+        note_trouble(g, GDR_ERR_IO);
+    } else if (job->status == GDR_ERR_COMPILE && !e->judged) {
+        settle(g, e, "compile", job->log);
+    } else if (job->status != GDR_OK && !e->judged) {
+        leave_out(g, e, *job->log ? job->log : gdr_strerror(job->status));
+    }
+}
+
 static void compiled(gate *g, gdr_entrant *e)
 {
     for (int i = 0; i < e->c->n_steps; i++) {
         gdr_compile_job *job = e->job[i];
         e->image[i] = job->image;
-        if (job->status != GDR_OK && !e->judged)
-            settle(g, e, "compile", job->log);
+        judge_compiler(g, e, job);
         free(job);
         e->job[i] = NULL;
         free(e->source[i]);

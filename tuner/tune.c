@@ -316,8 +316,9 @@ static void preview(tuning *t)
         seconds += 0.5 * j->n_todo * problem_limit_s(t->session.o->effort);
     }
     gdr_report_say(t->session.o->report, 0,
-                   "%lld problems, about %.0f s at effort %s",
-                   (long long)t->todo, seconds, t->session.o->effort);
+                   "%lld problem%s, about %.0f s at effort %s",
+                   (long long)t->todo, t->todo == 1 ? "" : "s", seconds,
+                   t->session.o->effort);
 }
 
 static gdr_status run(tuning *t)
@@ -336,10 +337,9 @@ static gdr_status run(tuning *t)
     if (o->dry_run)
         preview(t);
     else if (!t->todo && !t->result->missing)
-        gdr_report_say(o->report, 1,
-                       "nothing left to do: %lld problems have "
-                       "their winners",
-                       (long long)t->result->current);
+        gdr_report_say(o->report, 1, "nothing left to do: %lld problem%s tuned",
+                       (long long)t->result->current,
+                       t->result->current == 1 ? " is" : "s are");
     return o->dry_run ? GDR_OK : tune_all(t);
 }
 
