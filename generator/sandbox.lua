@@ -175,7 +175,9 @@ function M.run(text, display, names)
   end)
   host.limit(20, display)
   local chunk, why = load(text, "@" .. display, "t", env)
-  if not chunk then error(why, 0) end
+  if not chunk then -- of a binary chunk Lua does not say whose it is
+    error(why:find(display, 1, true) and why or display .. ": " .. why, 0)
+  end
   local value = chunk()
   if type(value) ~= "table" then
     error(display .. ": must return a table, not " ..

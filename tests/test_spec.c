@@ -28,7 +28,7 @@ static const struct row rows[] = {
     {"return {", "k/x.lua:1: unexpected symbol near <eof>"},
     {"return { op = oops }", "k/x.lua:1: undeclared name 'oops'"},
     {"x = 1", "k/x.lua:1: 'x' is not a local: write local x"},
-    {"\x1bLua", "attempt to load a binary chunk"},
+    {"\x1bLua", "k/x.lua: attempt to load a binary chunk"},
     {"error('why')", "k/x.lua:1: why"},
     {"error({})", "k/x.lua:1: error: a string is needed"},
     {"assert(false)", "k/x.lua:1: assertion failed"},
