@@ -12,6 +12,12 @@
 //@     return place == "tile" and rows * W or V
 //@ end
 
+//@ -- Is something to be fetched ahead of element `at` of a row?
+//@ local function new_line(place, at)
+//@     return prefetch > 0 and place ~= "tile" and
+//@         at * bytes(dtype_of[place]) % 64 == 0
+//@ end
+
 //@ if tail > 0 then
 //@     for _, T in ipairs(state == "f32" and { "f32" } or { state, "f32" }) do
 INLINE vf load_part_@(T)(const @(T) *p)
@@ -89,8 +95,11 @@ INLINE void update_@(n)_@(from)_@(to)@(keep and "_kept" or "")(
         long long from_row = (long long)i * @(stride_of(from));
         long long to_row = (long long)i * @(stride_of(to));
 //@     for j = 0, vectors - 1 do
-//@         if from == "mem" and prefetch > 0 and j * W * bytes(state) % 64 == 0 then
+//@         if new_line(from, j * W) then
         FETCH_AHEAD(s + from_row + @(j * W));
+//@         end
+//@         if contract ~= "final" and new_line(to, j * W) then
+        FETCH_AHEAD(to + to_row + @(j * W));
 //@         end
         vf s@(j) = @(load)(s + from_row + @(j * W));
         s@(j) = mul_add(s@(j), decay, d@(j) * t->k[i]);

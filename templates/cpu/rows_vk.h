@@ -17,6 +17,12 @@
 //@ local chains = math.min(unroll, strip)
 //@ local dtype_of = { mem = state, tile = "f32", f32 = "f32" }
 
+//@ -- Is something to be fetched ahead of element `at` of a row?
+//@ local function new_line(place, at)
+//@     return prefetch > 0 and place ~= "tile" and
+//@         at * bytes(dtype_of[place]) % 64 == 0
+//@ end
+
 //@ local function hold(name)
 //@     for u = 0, strip - 1 do
     vf @(name .. u) = load_f32(t->@(name) + i + @(u * W));
@@ -81,8 +87,11 @@ INLINE void update_@(from)_@(to)@(keep and "_kept" or "")(
 //@         hold("k")
 //@     end
 //@     for u = 0, strip - 1 do
-//@         if from == "mem" and prefetch > 0 and u * W * bytes(state) % 64 == 0 then
+//@         if new_line(from, u * W) then
             FETCH_AHEAD(s + row + i + @(u * W));
+//@         end
+//@         if contract ~= "final" and new_line(to, u * W) then
+            FETCH_AHEAD(to + row + i + @(u * W));
 //@         end
             vf s@(u) = load_@(dtype_of[from])(s + row + i + @(u * W));
             s@(u) = mul_add(s@(u), decay, k@(u) * d[r]);
