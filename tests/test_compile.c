@@ -364,6 +364,36 @@ static void paused_queue_rests(void **state)
         free(job[i]);
 }
 
+/* What nobody waits for any more is not waited for. */
+static void unwanted_compilers_end(void **state)
+{
+    const place *p = *state;
+    char script[160], text[640], number[160];
+    double begin_s = gdr_now();
+    gdr_compile_job *job = new_job(good, state);
+
+    snprintf(number, sizeof number, "%s/pid", p->folder);
+    snprintf(text, sizeof text, "echo $$ >%s.new; mv %s.new %s; sleep 1000",
+             number, number, number);
+    write_script(p, "slow", text, script);
+    setenv("CC", script, 1);
+    for (int closing = 0; closing < 2; closing++) {
+        gdr_compile_queue *q;
+        assert_int_equal(
+            gdr_compile_queue_open(gdr_target_find("cpu"), 1, 500, &q), GDR_OK);
+        gdr_compile_queue_put(q, job);
+        for (int i = 0; i < 3000 && access(number, F_OK); i++)
+            usleep(10000);
+        if (!closing)
+            gdr_compile_queue_withdraw(q, state);
+        gdr_compile_queue_close(q);
+        assert_false(lives(number));
+        unlink(number);
+    }
+    assert_true(gdr_now() - begin_s < 400);
+    free(job);
+}
+
 /* ---- memory ---- */
 
 /* The signal that touching p[at] ends a child with; 0: none. */
@@ -422,6 +452,8 @@ int main(void)
                                         drop_place),
         cmocka_unit_test(queue_gives_all_back),
         cmocka_unit_test(paused_queue_rests),
+        cmocka_unit_test_setup_teardown(unwanted_compilers_end, make_place,
+                                        drop_place),
         cmocka_unit_test(memory_has_guards),
     };
 

@@ -471,9 +471,11 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
         *macros = NULL;
     if (find_compiler(&cc, log, n) != GDR_OK)
         return GDR_ERR_IO;
-    st = open_files(&j, source, source_bytes)
-             ? run_job(&cc, &j, &native, code, bytes)
-             : GDR_ERR_NO_MEMORY;
+    st = GDR_ERR_NO_MEMORY;
+    if (open_files(&j, source, source_bytes))
+        st = run_job(&cc, &j, &native, code, bytes);
+    else
+        snprintf(j.words, j.n, "no file in memory: %s", strerror(errno));
     if (st == GDR_OK && macros &&
         !(*macros = read_macros(&cc, native, limit_s)))
         st = GDR_ERR_COMPILE;

@@ -1,12 +1,18 @@
-/* compile_queue.c - two lists, waiting and finished, under one lock. */
+/*
+ * compile_queue.c - two lists, waiting and finished, under one lock. What is
+ * no longer wanted is ended from outside: whatever program a thread of the
+ * queue has started is a child of that thread, and leads a group.
+ */
 #include "compile_queue.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct job_list {
@@ -16,6 +22,7 @@ typedef struct job_list {
 
 typedef struct compile_thread {
     pthread_t id;
+    pid_t number; /* the kernel's; 0 until it runs */
     gdr_compile_queue *q;
     const gdr_compile_job *job; /* what it runs, or NULL */
 } compile_thread;
@@ -83,6 +90,7 @@ static void *serve(void *arg)
      * it: gates and timings come first. Best effort. */
     setpriority(PRIO_PROCESS, 0, 19);
     pthread_mutex_lock(&q->lock);
+    t->number = gettid();
     while ((job = wait_for_job(q))) {
         t->job = job;
         q->running++;
@@ -140,6 +148,63 @@ gdr_status gdr_compile_queue_open(const gdr_target *target, int threads,
     return GDR_OK;
 }
 
+/* ---- ending what runs ---- */
+
+/* Signals the groups of the thread's children. Best effort: without this file
+ * of the kernel one waits for them, as for compilers that are no program. */
+static void signal_children(const compile_thread *t, int signal_number)
+{
+    char path[64];
+    FILE *f;
+    int pid;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)t->number);
+    f = fopen(path, "re");
+    while (f && fscanf(f, "%d", &pid) == 1)
+        kill(-pid, signal_number);
+    if (f)
+        fclose(f);
+}
+
+/* Waits for the end of a compilation, but not long. Holds the lock. */
+static void wait_a_little(gdr_compile_queue *q)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 50000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&q->ended, &q->lock, &until);
+}
+
+static int runs_for(const compile_thread *t, const void *owner)
+{
+    return t->job && (!owner || t->job->owner == owner);
+}
+
+/* Ends whatever runs for an owner, NULL: for anyone. SIGTERM first: gcc then
+ * removes its temporary files. Again and again, since a compilation may start
+ * more than one program. Holds the lock. */
+static void end_running(gdr_compile_queue *q, const void *owner)
+{
+    enum { PATIENCE = 10 };
+    int n = 1;
+
+    for (int tries = 0; n; tries++) {
+        n = 0;
+        for (int i = 0; i < q->threads; i++) {
+            if (!runs_for(&q->thread[i], owner))
+                continue;
+            signal_children(&q->thread[i],
+                            tries < PATIENCE ? SIGTERM : SIGKILL);
+            n++;
+        }
+        if (n)
+            wait_a_little(q);
+    }
+}
+
 static void free_images(job_list *l)
 {
     for (gdr_compile_job *job; (job = take_first(l));) {
@@ -155,6 +220,7 @@ void gdr_compile_queue_close(gdr_compile_queue *q)
     pthread_mutex_lock(&q->lock);
     q->closing = 1;
     pthread_cond_broadcast(&q->work);
+    end_running(q, NULL);
     pthread_mutex_unlock(&q->lock);
     for (int i = 0; i < q->threads; i++)
         pthread_join(q->thread[i].id, NULL);
@@ -211,14 +277,6 @@ void gdr_compile_queue_resume(gdr_compile_queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-static int runs_for(const gdr_compile_queue *q, const void *owner)
-{
-    for (int i = 0; i < q->threads; i++)
-        if (q->thread[i].job && q->thread[i].job->owner == owner)
-            return 1;
-    return 0;
-}
-
 /* Takes the owner's jobs out of a list; their images go too. */
 static int remove_owner(job_list *l, const void *owner)
 {
@@ -244,8 +302,7 @@ void gdr_compile_queue_withdraw(gdr_compile_queue *q, const void *owner)
 
     pthread_mutex_lock(&q->lock);
     remove_owner(&q->waiting, owner);
-    while (runs_for(q, owner))
-        pthread_cond_wait(&q->ended, &q->lock);
+    end_running(q, owner);
     for (int n = remove_owner(&q->finished, owner); n > 0; n--)
         (void)!read(q->fd, &count, sizeof count);
     pthread_mutex_unlock(&q->lock);

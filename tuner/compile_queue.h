@@ -27,7 +27,7 @@ typedef struct gdr_compile_job {
 
 gdr_status gdr_compile_queue_open(const gdr_target *target, int threads,
                                   double limit_s, gdr_compile_queue **out);
-/* Drops what waits, ends after what runs. NULL is harmless. */
+/* Drops what waits, ends what runs. NULL is harmless. */
 void gdr_compile_queue_close(gdr_compile_queue *q);
 
 void gdr_compile_queue_put(gdr_compile_queue *q, gdr_compile_job *job);
@@ -41,7 +41,7 @@ int gdr_compile_queue_fd(const gdr_compile_queue *q);
 void gdr_compile_queue_pause(gdr_compile_queue *q);
 void gdr_compile_queue_resume(gdr_compile_queue *q);
 
-/* Forgets all jobs of an owner; returns when none of them runs. */
+/* Forgets all jobs of an owner, and ends those that run. */
 void gdr_compile_queue_withdraw(gdr_compile_queue *q, const void *owner);
 
 #endif

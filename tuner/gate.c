@@ -74,6 +74,7 @@ static void leave_out(gate *g, gdr_entrant *e, const char *text)
 {
     e->outcome = "launch";
     e->judged = 1;
+    snprintf(e->note, sizeof e->note, "not judged: %s", text);
     gdr_report_say(g->b->session->o->report, 0, "%s %s: not judged: %s",
                    e->c->kernel, e->c->config, text);
 }
@@ -430,6 +431,9 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
     }
     for (int i = 0; i < g.n_posts; i++)
         leave_post(&g.post[i]);
+    if (b->queued) /* cut off: nobody waits for them */
+        gdr_compile_queue_withdraw(b->session->queue, b);
+    b->queued = 0;
     if (g.status == GDR_OK)
         order_twins(b);
     return g.status;

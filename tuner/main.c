@@ -323,6 +323,7 @@ int main(int argc, char **argv)
     program p = {.c = &c};
 
     fill_standard_files();
+    signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error like a full disk */
     if (gdr_worker_asked(argc, argv))
         return gdr_worker_main(argc, argv);
     if (gdr_options_read(argc, argv, &c, p.msg, sizeof p.msg) != GDR_OK)

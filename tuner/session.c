@@ -37,15 +37,15 @@ static gdr_status choose_card(const char *number, const gdr_target **target,
 {
     *target = gdr_target_find("cuda");
     *name = number;
-    if (!has_driver())
+    if (!*target)
+        snprintf(msg, n,
+                 "cuda:%s: this gdr-tune serves the cpu only; use "
+                 "--device cpu",
+                 number);
+    else if (!has_driver())
         snprintf(msg, n,
                  "no NVIDIA driver: libcuda.so.1 not found; use --device cpu, "
                  "or install the driver");
-    else if (!*target)
-        snprintf(msg, n,
-                 "this gdr-tune cannot tune for cuda:%s yet; use "
-                 "--device cpu",
-                 number);
     else
         return GDR_OK;
     return GDR_ERR_NO_DEVICE;
