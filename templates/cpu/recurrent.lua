@@ -8,12 +8,17 @@ end
 
 local function widest(s, d) return d.vector_bytes // 4 end
 
+local function tall(s) return s.V <= 32 and 32 or s.V <= 64 and 64 or 128 end
+
 -- A card-sized number of threads needs more units than a small batch has heads.
-local function small_tile(s, d) return d.sms > 16 and 32 or 128 end
+local function balanced(s, d) return d.sms > 16 and 32 or tall(s) end
 
 -- kv: a block as wide as V is read in order, where prefetchers need no help.
 local function block(s, d)
-  return s.layout == "vk" and 4 or registers(d) // 4
+  if s.layout == "vk" then return 4 end
+  local rows = registers(d) // 4
+  while rows > 2 and rows * widest(s, d) > s.V do rows = rows // 2 end
+  return rows
 end
 
 local function ahead(s, d) return s.layout == "vk" and 32 or 0 end
@@ -26,7 +31,7 @@ return {
       block = "1", smem = "0", workspace = "0" },
   },
   tune = {
-    tile_v = { values = { 32, 128 },
+    tile_v = { values = { 32, 64, 128 },
       doc = "value columns of a unit: few balance threads, many share q and k" },
     rows = { values = { 2, 4, 8 },
       doc = "block: rows of S (vk) or vectors of columns (kv) read, then written" },
@@ -55,17 +60,17 @@ return {
       function(c, s)
         return s.layout == "vk" or c.rows == 2 or c.rows * c.width < 2 * s.V
       end },
-    { "a tile is no taller than V needs",
-      function(c, s) return c.tile_v == 32 or c.tile_v < 2 * s.V end },
+    { "a tile is 32 columns, or about as tall as V",
+      function(c, s) return c.tile_v == 32 or c.tile_v == tall(s) end },
     { "a float32 tile takes at most 128 KiB of stack",
       function(c, s) return c.tile_v * s.K <= 32768 end },
   },
   -- The results of two configs differ only where a sum has another tree.
   reduction = { "unroll", "width" },
   defaults = {
-    { max_work = 64, tile_v = small_tile, rows = block, width = widest, unroll = 2,
+    { max_work = 64, tile_v = balanced, rows = block, width = widest, unroll = 2,
       prefetch = ahead },
-    { max_work = math.huge, tile_v = 128, rows = block, width = widest, unroll = 2,
+    { max_work = math.huge, tile_v = tall, rows = block, width = widest, unroll = 2,
       prefetch = ahead },
   },
 }
