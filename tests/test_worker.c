@@ -240,6 +240,9 @@ static void death_is_an_outcome(void **state)
         {"extern unsigned sleep(unsigned); for (;;) sleep(9);", "timeout",
          "silent", 0.5},
         {"extern void _exit(int); _exit(5);", "crash", "exit status 5", 20},
+        {"extern int getpid(void); extern int kill(int, int);"
+         "kill(getpid(), 9);",
+         "crash", "out of memory?", 20},
         {"extern int close(int); close(3);"
          "extern unsigned sleep(unsigned); for (;;) sleep(9);",
          "crash", "socket", 20},
@@ -256,6 +259,8 @@ static void death_is_an_outcome(void **state)
             !strstr(a.note, cases[i].word))
             fail_msg("'%s': status %d, %s: %s", cases[i].body, st, a.outcome,
                      a.note);
+        if (a.outside != (strstr(cases[i].body, "kill") != NULL))
+            fail_msg("'%s': from outside: %d", cases[i].body, a.outside);
     }
 }
 

@@ -104,10 +104,8 @@ static gdr_status find_own(compiler *cc, const char *own, char *msg, size_t n)
     if (try_compiler(cc, own))
         return GDR_OK;
     if (msg)
-        snprintf(msg, n,
-                 "CC is '%s': no such program in PATH=%s; correct CC or "
-                 "unset it",
-                 own, getenv("PATH") ? getenv("PATH") : "");
+        snprintf(msg, n, "CC is '%s': no such program; correct CC or unset it",
+                 own);
     return GDR_ERR_COMPILE;
 }
 

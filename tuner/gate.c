@@ -13,6 +13,9 @@
 
 enum { MOST_WORKERS = 64 };
 
+/* How long a default may be compiled after its budget: 40 times the usual. */
+static const double late_by_s = 20;
+
 /* A worker and where it stands with its one variant. */
 typedef struct post {
     gdr_worker *worker;
@@ -26,6 +29,7 @@ typedef struct gate {
     int n_posts; /* that may be used */
     const gdr_extents *x;
     int n_x;
+    double late_s;     /* when a default is no longer waited for */
     gdr_status status; /* first trouble of our own */
 } gate;
 
@@ -245,6 +249,25 @@ static void judge(gate *g, gdr_entrant *e, const gdr_verdict *v)
     settle(g, e, v->outcome, v->note);
 }
 
+/* After its first timeout, with more time; or when somebody killed it, such as
+ * the kernel for want of memory. */
+static int comes_again(const post *p, const gdr_answer *a)
+{
+    int doubtful = a->outside || !strcmp(a->outcome, "timeout");
+
+    return p->doing != OPENING && doubtful && !p->e->timeouts++;
+}
+
+static void lose(gate *g, const post *p, gdr_status st, const gdr_answer *a)
+{
+    int judge_failed = p->doing == JUDGING && st != GDR_ERR_LAUNCH;
+
+    if (p->doing == OPENING || judge_failed || a->outside)
+        leave_out(g, p->e, a->note);
+    else
+        settle(g, p->e, a->outcome, a->note);
+}
+
 /* Whatever the worker has to say. */
 static void hear(gate *g, post *p)
 {
@@ -259,12 +282,9 @@ static void hear(gate *g, post *p)
     }
     if (st == GDR_OK)
         judge(g, p->e, &a.verdict);
-    else if (p->doing == OPENING ||
-             (p->doing == JUDGING && st != GDR_ERR_LAUNCH))
-        leave_out(g, p->e, a.note);
-    else if (strcmp(a.outcome, "timeout") != 0 || p->e->timeouts++)
-        settle(g, p->e, a.outcome, a.note);
-    leave_post(p); /* after its first timeout it comes again, with more time */
+    else if (!comes_again(p, &a))
+        lose(g, p, st, &a);
+    leave_post(p);
 }
 
 static int in_work(const gate *g, const gdr_entrant *e)
@@ -354,17 +374,21 @@ static void wait_for_news(gate *g)
     poll(fd, (nfds_t)n, until_s > 0 ? (int)(until_s * 1e3) + 1 : 0);
 }
 
-/* The budget is over: what has not begun is not begun, but for defaults. */
+/* The budget is over: what has not begun is not begun, but for defaults; and
+ * those neither when their compiler does not end. */
 static void cut_off(gate *g)
 {
     gdr_batch *b = g->b;
+    int late = gdr_now() > g->late_s;
 
     for (int i = 0; i < b->n; i++) {
         gdr_entrant *e = &b->e[i];
-        if (e->judged || e->is_default || in_work(g, e))
+        int wanted = e->is_default && (e->compiled || !late);
+        if (e->judged || wanted || in_work(g, e))
             continue;
         e->judged = 1;
         e->outcome = "pruned";
+        snprintf(e->note, sizeof e->note, "the budget was over");
     }
 }
 
@@ -415,6 +439,7 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
     g.n_posts = b->session->jobs;
     if (g.n_posts > MOST_WORKERS)
         g.n_posts = MOST_WORKERS;
+    g.late_s = fmax(gdr_now(), end_s) + late_by_s;
     take_early(&g);
     while (g.status == GDR_OK && worth_waiting(&g)) {
         if (gdr_session_stopped(b->session))

@@ -270,6 +270,7 @@ static void describe_death(const gdr_worker *w, int status, gdr_answer *out)
     out->outcome = "crash";
     if (WIFSIGNALED(status)) {
         int number = WTERMSIG(status);
+        out->outside = number == SIGKILL || number == SIGTERM;
         snprintf(out->note, sizeof out->note,
                  "killed by %s (signal %d) in %s%s", signal_name(number),
                  number, where, number == SIGKILL ? "; out of memory?" : "");

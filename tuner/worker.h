@@ -65,6 +65,7 @@ typedef struct gdr_answer {
     double ns;           /* sample, roofline */
     const char *outcome; /* of a failure: "crash" "timeout" "launch" */
     char note[512];      /* of a failure: signal and where, or the message */
+    int outside;         /* killed, not by us: no word about the variant */
 } gdr_answer;
 
 /*

@@ -15,6 +15,9 @@ void gdr_kernel(const gdr_recurrent_params *p, long long begin, long long end)
 //@ elseif fault == 3 then -- spins
     for (volatile int x = 0;; x++)
         ;
+//@ elseif fault == 10 then -- dies as if the kernel had no memory left
+    extern int getpid(void), kill(int, int);
+    kill(getpid(), 9);
 //@ elseif fault == 7 then -- does not compile
     this is not C;
 //@ elseif fault == 8 then -- crashes, but only in the long run of the timing

@@ -8,7 +8,7 @@ return {
       block = "1", smem = "0", workspace = "0" },
   },
   tune = {
-    fault = { values = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 }, doc = "see fault.c" },
+    fault = { values = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, doc = "see fault.c" },
     tile_v = { values = { 32 }, doc = "as in recurrent.lua" },
     rows = { values = { 4 }, doc = "as in recurrent.lua" },
     width = { values = { 4 }, doc = "as in recurrent.lua" },
