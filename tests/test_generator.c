@@ -560,6 +560,8 @@ static void memory_that_runs_out_is_a_status(void **state)
     for (long n = 1; n <= total; n += stride()) {
         m = (struct memory){.fail_at = n, .sticky = 1};
         gdr_status st = walk(&m);
+        if (st == GDR_OK && m.count < n)
+            break; /* Lua seeds its hashes anew: a walk may need fewer */
         if (st != GDR_ERR_NO_MEMORY || m.live != 0)
             fail_msg("allocation %ld of %ld: %s, %ld blocks left", n, total,
                      gdr_strerror(st), m.live);
