@@ -45,6 +45,16 @@ extern const gdr_backend *const gdr_backends[];
 
 extern const gdr_backend gdr_backend_cpu;
 
+/*
+ * Opens the device of a name: "cpu", "cuda:N", "N" (the same) or "auto" (the
+ * first backend that opens; a card comes before the cpu). The one place that
+ * knows device names. GDR_ERR_NO_DEVICE says what is missing and what to do.
+ * The caller closes *dev with (*backend)->close.
+ */
+gdr_status gdr_backend_open(const char *name, const gdr_device_options *options,
+                            const gdr_backend **backend, void **dev, char *msg,
+                            size_t n);
+
 /* NULL when no backend has that kind. */
 const gdr_backend *gdr_backend_find(const char *kind, size_t length);
 

@@ -2,7 +2,7 @@
  * device.c - what device names mean. A name is "auto", a number, or a kind with
  * what its backend wants to know behind ':'.
  */
-#include "gdr_internal.h"
+#include "backend.h"
 #include "status.h"
 
 #include <dlfcn.h>
@@ -26,12 +26,12 @@ static gdr_status no_card(char *msg, size_t n)
 
     if (!driver)
         return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
-                        "no NVIDIA driver: libcuda.so.1 not found; use "
-                        "--device cpu, or install the driver");
+                        "no NVIDIA driver: libcuda.so.1 not found; and this "
+                        "version serves cpus only: use --device cpu");
     dlclose(driver);
     return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
-                    "this build has no support for NVIDIA cards; use --device "
-                    "cpu");
+                    "an NVIDIA driver is here, but this version serves cpus "
+                    "only: use --device cpu");
 }
 
 static gdr_status open_first(const gdr_device_options *options,

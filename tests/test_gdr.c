@@ -354,8 +354,8 @@ static void test_no_driver(void **state)
             gdr_backend_open(cards[i], NULL, &backend, &dev, msg, sizeof msg),
             GDR_ERR_NO_DEVICE);
         assert_string_equal(msg,
-                            "no NVIDIA driver: libcuda.so.1 not found; use "
-                            "--device cpu, or install the driver");
+                            "no NVIDIA driver: libcuda.so.1 not found; and "
+                            "this version serves cpus only: use --device cpu");
     }
 }
 

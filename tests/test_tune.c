@@ -323,7 +323,8 @@ static void bad_usage_is_explained(void **state)
         const char *device, *clock, *only, *shapes, *word;
         gdr_status status;
     } cases[] = {
-        {"gpu", NULL, tiny, NULL, "auto, cpu", GDR_ERR_ARG},
+        {"gpu", NULL, tiny, NULL, "use cpu, cuda:N, N or auto",
+         GDR_ERR_NO_DEVICE},
         {"cpu", "quartz", tiny, NULL, "script:SEED", GDR_ERR_ARG},
         {"cpu", NULL, "recurrent:final", NULL, "--only", GDR_ERR_PARSE},
         {"cpu", NULL, NULL, "no-such-list", "smoke", GDR_ERR_NOT_FOUND},
@@ -359,6 +360,7 @@ static void card_without_driver(void **state)
 
     o.device = "0";
     assert_int_equal(tune(&o, &r, msg, sizeof msg), GDR_ERR_NO_DEVICE);
+    assert_non_null(strstr(msg, "libcuda.so.1"));
     assert_non_null(strstr(msg, "--device cpu"));
 }
 

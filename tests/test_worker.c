@@ -166,7 +166,7 @@ static void make_image(const char *body, gdr_image *image)
 static gdr_worker *open_worker(double deadline_s)
 {
     gdr_worker_options o = {
-        .kind = "cpu", .name = "", .threads = 2, .deadline_s = deadline_s};
+        .device = "cpu", .threads = 2, .deadline_s = deadline_s};
     gdr_worker *w;
     char msg[256];
 
@@ -287,7 +287,7 @@ static void damaged_image_is_no_death(void **state)
 
 static void unknown_device_fails(void **state)
 {
-    gdr_worker_options o = {.kind = "abacus", .name = "", .deadline_s = 20};
+    gdr_worker_options o = {.device = "abacus", .deadline_s = 20};
     gdr_worker *w;
     gdr_answer a;
     char msg[256];
@@ -302,8 +302,7 @@ static void unknown_device_fails(void **state)
 /* A tuner that is killed while its worker spins in a kernel. */
 static void die_as_tuner(const gdr_image *image)
 {
-    gdr_worker_options o = {
-        .kind = "cpu", .name = "", .deadline_s = 20, .loud = 1};
+    gdr_worker_options o = {.device = "cpu", .deadline_s = 20, .loud = 1};
     gdr_answer a;
     gdr_worker *w;
     char msg[64];

@@ -1,7 +1,7 @@
 /* session.c - opens and closes what a run needs, in one place. */
 #include "session.h"
+#include "../runtime/backend.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,73 +23,29 @@ static int all_digits(const char *text)
     return *text && text[strspn(text, "0123456789")] == 0;
 }
 
-static int has_driver(void)
-{
-    void *lib = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-
-    if (lib)
-        dlclose(lib);
-    return lib != NULL;
-}
-
-static gdr_status choose_card(const char *number, const gdr_target **target,
-                              const char **name, char *msg, size_t n)
-{
-    *target = gdr_target_find("cuda");
-    *name = number;
-    if (!*target)
-        snprintf(msg, n,
-                 "cuda:%s: this gdr-tune serves the cpu only; use "
-                 "--device cpu",
-                 number);
-    else if (!has_driver())
-        snprintf(msg, n,
-                 "no NVIDIA driver: libcuda.so.1 not found; use --device cpu, "
-                 "or install the driver");
-    else
-        return GDR_OK;
-    return GDR_ERR_NO_DEVICE;
-}
-
-gdr_status gdr_target_choose(const char *device, const gdr_target **target,
-                             const char **name, char *msg, size_t n)
-{
-    *name = "";
-    if (all_digits(device))
-        return choose_card(device, target, name, msg, n);
-    if (!strncmp(device, "cuda:", 5) && all_digits(device + 5))
-        return choose_card(device + 5, target, name, msg, n);
-    if (!strcmp(device, "auto")) {
-        if (gdr_target_find("cuda") && has_driver())
-            return choose_card("0", target, name, msg, n);
-        device = "cpu";
-    }
-    *target = gdr_target_find(device);
-    if (*target)
-        return GDR_OK;
-    snprintf(msg, n, "unknown device '%s': use auto, cpu, or a card's number",
-             device);
-    return GDR_ERR_ARG;
-}
-
 static gdr_status open_device(gdr_session *s)
 {
     const gdr_device_info *info;
     gdr_device_options o = {.size = sizeof o};
-    const char *name;
+    const gdr_backend *backend;
     void *dev = NULL;
     gdr_status st =
-        gdr_target_choose(s->o->device, &s->target, &name, s->msg, s->n);
+        gdr_backend_open(s->o->device, &o, &backend, &dev, s->msg, s->n);
 
     if (st != GDR_OK)
         return st;
-    snprintf(s->device_name, sizeof s->device_name, "%s", name);
-    st = s->target->backend->open(name, &o, &dev, s->msg, s->n);
-    if (st != GDR_OK)
-        return st;
-    info = s->target->backend->info(dev);
+    info = backend->info(dev);
     s->info = *info;
-    s->target->backend->close(dev);
+    backend->close(dev);
+    s->target = gdr_target_find(s->info.kind);
+    if (!s->target) {
+        snprintf(s->msg, s->n, "%s: libgdr serves it, gdr-tune does not",
+                 s->info.kind);
+        return GDR_ERR_NO_DEVICE;
+    }
+    /* "auto" chose: the workers must not choose again. */
+    snprintf(s->device_name, sizeof s->device_name, "%s",
+             strcmp(s->o->device, "auto") ? s->o->device : s->info.kind);
     s->traits = (gdr_generator_device){
         .kind = s->info.kind,
         .arch = s->info.arch,
@@ -280,8 +236,7 @@ int gdr_session_stopped(const gdr_session *s)
 gdr_worker *gdr_session_worker(gdr_session *s, double patience)
 {
     double least_s = s->o->deadline_s > 0 ? s->o->deadline_s : 2;
-    gdr_worker_options o = {.kind = s->target->kind,
-                            .name = s->device_name,
+    gdr_worker_options o = {.device = s->device_name,
                             .threads = s->info.sms,
                             .deadline_s = patience * least_s,
                             .loud = s->o->loud_workers};

@@ -63,10 +63,4 @@ void gdr_session_show(gdr_session *s, const char *phase, const char *problem);
 void gdr_session_stamp(const gdr_session *s, const char *hash, int64_t abi,
                        char stamp[GDR_HASH_TEXT]);
 
-/* "auto", "cpu", "N", "cuda:N" to a target and the name for its backend's
- * open. GDR_ERR_NO_DEVICE says what is missing. took: "auto" chose; may be
- * NULL. */
-gdr_status gdr_target_choose(const char *device, const gdr_target **target,
-                             const char **name, char *msg, size_t n);
-
 #endif

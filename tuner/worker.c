@@ -131,8 +131,7 @@ gdr_status gdr_worker_open(const gdr_worker_options *o, gdr_worker **out,
         gdr_worker_close(w);
         return GDR_ERR_IO;
     }
-    gdr_packet_put_text(&body, o->kind);
-    gdr_packet_put_text(&body, o->name);
+    gdr_packet_put_text(&body, o->device);
     gdr_packet_put_int(&body, o->threads);
     *out = w;
     return ask(w, GDR_ASK_OPEN, &body, 0);

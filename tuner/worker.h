@@ -20,11 +20,10 @@
 typedef struct gdr_worker gdr_worker;
 
 typedef struct gdr_worker_options {
-    const char *kind;  /* "cpu" */
-    const char *name;  /* what follows "kind:", or "" */
-    int threads;       /* 0: what the device takes by itself */
-    double deadline_s; /* silence after which it is killed: the least */
-    int loud;          /* keeps stderr */
+    const char *device; /* "cpu", "cuda:0" */
+    int threads;        /* 0: what the device takes by itself */
+    double deadline_s;  /* silence after which it is killed: the least */
+    int loud;           /* keeps stderr */
 } gdr_worker_options;
 
 /* Starts the child; its first answer says whether the device opened.

@@ -4,6 +4,7 @@
  * show signs of life between launches.
  */
 #include "worker.h"
+#include "../runtime/backend.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -62,19 +63,20 @@ fail(child *c, gdr_status st, const char *format, ...)
 
 static gdr_status obey_open(child *c, gdr_packet *in, gdr_packet *out)
 {
-    const char *kind = gdr_packet_get_text(in);
-    const char *name = gdr_packet_get_text(in);
+    const char *device = gdr_packet_get_text(in);
     gdr_device_options o = {.size = sizeof o};
+    const gdr_backend *backend;
+    gdr_status st;
 
     (void)out;
     o.threads = (int32_t)gdr_packet_get_int(in);
-    c->target = gdr_target_find(kind);
-    if (!c->target)
-        return fail(c, GDR_ERR_NO_DEVICE, "no target '%s'", kind);
     c->recipe = calloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
     if (!c->recipe)
         return fail(c, GDR_ERR_NO_MEMORY, "out of memory");
-    return c->target->backend->open(name, &o, &c->dev, c->msg, sizeof c->msg);
+    st = gdr_backend_open(device, &o, &backend, &c->dev, c->msg, sizeof c->msg);
+    if (st == GDR_OK)
+        c->target = gdr_target_find(backend->kind);
+    return st;
 }
 
 static void get_step(gdr_packet *in, gdr_step_text *t)
