@@ -123,6 +123,8 @@ deps:
 tune: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) $(BUILD)/gdr-tune
 	$(BUILD)/gdr-tune $(addprefix --shapes ,$(SHAPES)) $(TUNE_FLAGS)
+	@$(BUILD)/gdr-tune show
+	@echo 'for serving: make tune SHAPES=qwen3.5'
 
 check: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) all tests

@@ -57,6 +57,8 @@ ignoring_hang_up() {
 exits 0 "help" '$tune --help'
 exits 0 "a run" 'scripted $dir/a.db'
 exits 0 "nothing left, output closed" 'scripted $dir/a.db >&- 2>&- <&-'
+exits 0 "JSON has the winners that were there before" 'scripted $dir/a.db --json'
+says '^{"problem":"recurrent:final:vk:f32/f32:k16v16:g / b1t1hk1hv2"'
 exits 0 "all is closed" 'scripted $dir/b.db >&- 2>&- <&-'
 exits 0 "an ignored hang-up stays ignored" 'ignoring_hang_up scripted $dir/c.db'
 if [ -w /dev/full ]; then

@@ -268,3 +268,9 @@ void gdr_report_winner(gdr_report *r, const gdr_winner_row *row)
     else
         print_line(r, row);
 }
+
+void gdr_report_stored(gdr_report *r, const gdr_winner_row *row)
+{
+    if (r->o.json)
+        print_object(r, row);
+}

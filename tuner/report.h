@@ -47,6 +47,10 @@ void gdr_report_say(gdr_report *r, int level, const char *format, ...)
  */
 void gdr_report_winner(gdr_report *r, const gdr_winner_row *row);
 
+/* A problem had its winner before this run: JSON object, nothing for a person.
+ */
+void gdr_report_stored(gdr_report *r, const gdr_winner_row *row);
+
 /*
  * The table of all winners: problem, config, time, GB/s, gain, % of roofline,
  * or JSON objects as gdr_report_winner's. only: device fingerprint, or NULL for

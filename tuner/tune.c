@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "contest.h"
 #include "session.h"
+#include "winners.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -321,6 +322,25 @@ static void preview(tuning *t)
                    t->session.o->effort);
 }
 
+/* A program that reads JSON wants every winner that it asked for, the ones that
+ * were there before included; a person has `show`. */
+static gdr_status print_current(tuning *t)
+{
+    gdr_winners w;
+    gdr_status st =
+        gdr_winners_load(t->session.store, t->session.info.fingerprint, &w);
+
+    for (int i = 0; i < t->agenda.n && st == GDR_OK; i++)
+        for (int j = 0; j < t->job[i].group->n; j++)
+            for (int64_t k = 0; k < w.n; k++)
+                if (!(t->job[i].todo && t->job[i].todo[j]) &&
+                    !gdr_problem_compare(&w.winner[k].problem,
+                                         &t->job[i].group->problem[j]))
+                    gdr_report_stored(t->session.o->report, &w.winner[k].row);
+    gdr_winners_free(&w);
+    return st;
+}
+
 static gdr_status run(tuning *t)
 {
     const gdr_tune_options *o = t->session.o;
@@ -340,7 +360,11 @@ static gdr_status run(tuning *t)
         gdr_report_say(o->report, 1, "nothing left to do: %lld problem%s tuned",
                        (long long)t->result->current,
                        t->result->current == 1 ? " is" : "s are");
-    return o->dry_run ? GDR_OK : tune_all(t);
+    if (o->dry_run)
+        return GDR_OK;
+    if (t->result->current)
+        st = print_current(t);
+    return st == GDR_OK ? tune_all(t) : st;
 }
 
 gdr_status gdr_tune(const gdr_tune_options *o, gdr_tune_result *result,
