@@ -475,8 +475,12 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
     else
         snprintf(j.words, j.n, "no file in memory: %s", strerror(errno));
     if (st == GDR_OK && macros &&
-        !(*macros = read_macros(&cc, native, limit_s)))
+        !(*macros = read_macros(&cc, native, limit_s))) {
+        snprintf(j.words, j.n,
+                 "%s: -dM -E failed; its macros tell the instruction set",
+                 cc.path);
         st = GDR_ERR_COMPILE;
+    }
     close_files(&j);
     if (st != GDR_OK) {
         free(*code);
