@@ -1,5 +1,6 @@
 /* retime.c - two stored kernels of one problem timed side by side. */
 #include "retime.h"
+#include "../tuner/channel.h"
 #include "../tuner/order.h"
 #include "../tuner/target.h"
 #include "../tuner/workload.h"
@@ -11,10 +12,17 @@
 /*
  * sample_ns: a clock read costs 30 ns, and a scheduler's slice is 4 ms.
  * Rounds end when both intervals are within +-0.25 %, a quarter of the 1 % that
- * two runs may differ by.
+ * two runs may differ by; or after pair_s seconds, so that 70 problems take
+ * minutes, with at least ROUNDS_LEAST of them: a launch may take a second.
  */
-enum { ROUNDS_MIN = 96, ROUNDS_MAX = 480, LOOK = 24, SLOTS = 3 };
-static const double sample_ns = 1e6, precise = 0.0025;
+enum {
+    ROUNDS_LEAST = 12,
+    ROUNDS_MIN = 96,
+    ROUNDS_MAX = 480,
+    LOOK = 12,
+    SLOTS = 3
+};
+static const double sample_ns = 1e6, precise = 0.0025, pair_s = 3;
 
 struct retime {
     const gdr_target *target;
@@ -171,17 +179,26 @@ static int is_precise(gdr_interval d)
     return (d.hi - d.lo) / 2 <= precise;
 }
 
+static int is_enough(const retime_result *t, double spent_s)
+{
+    if (t->rounds >= ROUNDS_MIN && is_precise(t->other) && is_precise(t->same))
+        return 1;
+    return t->rounds >= ROUNDS_LEAST && spent_s > pair_s;
+}
+
 static int run_rounds(stand *s, retime_result *out)
 {
+    double begin_s = gdr_now();
+
     for (int i = 0; i < ROUNDS_MAX; i++) {
         if (!run_round(s, i))
             return 0;
         out->rounds = i + 1;
-        if (out->rounds < ROUNDS_MIN || out->rounds % LOOK)
+        if (out->rounds % LOOK)
             continue;
         out->other = compare(s, out->rounds, 1);
         out->same = compare(s, out->rounds, 0);
-        if (is_precise(out->other) && is_precise(out->same))
+        if (is_enough(out, gdr_now() - begin_s))
             break;
     }
     out->x_ns = exp(gdr_stats_median(s->log_ns[0], out->rounds).mid);
