@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-enum { THREAD_SANITIZER = 1 };
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { SANITIZER = 1 };
 #else
-enum { THREAD_SANITIZER = 0 };
+enum { SANITIZER = 0 };
 #endif
 
 enum { UNITS = 5000 };
@@ -267,12 +267,14 @@ static void threads_keep_the_cpus_of_the_open(void **state)
 
 /* ---- fork --------------------------------------------------------------- */
 
-static void skip_under_thread_sanitizer(void)
+/* The child inherits the sanitizer's own locks as they are: the one of the
+ * address sanitizer's allocator was seen held by a thread that was just ending
+ * its start, and the child waited for it for ever. */
+static void skip_under_sanitizers(void)
 {
-    if (!THREAD_SANITIZER)
+    if (!SANITIZER)
         return;
-    print_message("skipped: the thread sanitizer cannot start threads in a "
-                  "forked child\n");
+    print_message("skipped: sanitizers do not survive a fork beside threads\n");
     skip();
 }
 
@@ -300,7 +302,7 @@ static void a_forked_child_has_threads_again(void **state)
     static tally t;
     gdr_pool *pool;
     (void)state;
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     assert_int_equal(gdr_pool_open(4, &pool), GDR_OK);
     assert_int_equal(child_launches(pool), 0); /* before the first launch */
     assert_int_equal(run_once(pool, &t, 100), 0);
@@ -322,7 +324,7 @@ static void a_child_forked_during_a_launch_launches(void **state)
     gdr_pool *pool;
     int result = -1;
     (void)state;
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     assert_int_equal(gdr_pool_open(2, &pool), GDR_OK);
     void *ctx[] = {pool, &result};
     gdr_pool_run(pool, 2, fork_inside, ctx);
