@@ -301,8 +301,9 @@ GDR_API const char *gdr_match_name(gdr_match m); /* "exact", ... */
  * Collects the plans for one static problem and loads their code. worst: the
  * worst match that find may return. GDR_ERR_NO_PLAN (with the gdr-tune command
  * that mends it) if nothing fits; with worst = GDR_MATCH_GENERIC a cpu device
- * always has a plan. Where the code cannot be loaded (a system that forbids
- * it), the generic kernel serves instead. Live as long as the device.
+ * always has a plan, also where the system forbids to load code; with a better
+ * worst that is GDR_ERR_NO_PLAN, too, with the reason. A set lives as long as
+ * its device.
  */
 GDR_API gdr_status gdr_select(gdr_device *dev, const gdr_static *s,
                               gdr_match worst, gdr_set **out);
