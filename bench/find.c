@@ -104,7 +104,7 @@ static void check(gdr_status status, const char *what)
 static gdr_rows *make_rows(const char *fingerprint, int defaults,
                            gdr_extents *tuned)
 {
-    const gdr_step_text text = {"kern", "b*hv", "1", "1", "1", "0", "0"};
+    const gdr_step_text text = {"kern", "b*hv", "1", "1", "1", "0", "0", NULL};
     uint64_t seed = 1;
     gdr_rows *rows;
 

@@ -93,7 +93,7 @@ static int64_t head_bytes(const bench *b)
 static int compile(const bench *b, const char *source, gdr_image *image)
 {
     char log[2048] = "";
-    if (b->target->compile(source, strlen(source), 60, image, log,
+    if (b->target->compile(source, strlen(source), "", 60, image, log,
                            sizeof log) != GDR_OK)
         return fail("compile", log);
     return 1;

@@ -233,8 +233,8 @@ end
 
 function Check:step(path, step, kernel)
   self:type(path, step, "table")
-  self:keys(path, step, { "block", "entry", "grid", "smem", "template",
-                          "workspace" })
+  self:keys(path, step, { "block", "entry", "grid", "in_flight", "pdl",
+                          "smem", "template", "workspace" })
   local grid = grid_of(self, join(path, "grid"), step.grid)
   local function term(name, default)
     return self:term(join(path, name), step[name] or default)
@@ -245,6 +245,7 @@ function Check:step(path, step, kernel)
     grid_x = grid[1], grid_y = grid[2], grid_z = grid[3],
     block = term("block", "1"), smem = term("smem", "0"),
     workspace = term("workspace", "0"),
+    pdl = term("pdl", "0"), in_flight = term("in_flight", "0"),
   }
 end
 

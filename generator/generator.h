@@ -50,6 +50,9 @@ typedef struct gdr_candidate {
     int n_steps;
     struct {
         const char *entry, *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
+        const char *pdl;       /* term: 1 for programmatic dependent launch */
+        const char *in_flight; /* term: bytes of state that a block has asked
+                                  for before it uses the first; "0": unsaid */
     } step[8];
 } gdr_candidate;
 

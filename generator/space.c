@@ -43,6 +43,8 @@ static void take_candidate(const char **at, gdr_candidate *c)
         c->step[i].block = take_text(at);
         c->step[i].smem = take_text(at);
         c->step[i].workspace = take_text(at);
+        c->step[i].pdl = take_text(at);
+        c->step[i].in_flight = take_text(at);
     }
 }
 

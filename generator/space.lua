@@ -123,7 +123,7 @@ local function pack_candidate(one)
   local out = { string.pack("=zzzj", one.kernel, one.config, one.reduction,
                             one.max_work), string.pack("=j", #one.step) }
   for _, step in ipairs(one.step) do
-    out[#out + 1] = string.pack("=zzzzzzz", table.unpack(step))
+    out[#out + 1] = string.pack("=zzzzzzzzz", table.unpack(step))
   end
   return table.concat(out)
 end

@@ -7,7 +7,8 @@ local host = require "host"
 local sandbox = require "sandbox"
 local M = {}
 
-local terms = { "grid_x", "grid_y", "grid_z", "block", "smem", "workspace" }
+local terms = { "grid_x", "grid_y", "grid_z", "block", "smem", "workspace",
+                "pdl", "in_flight" }
 
 local statics = { op = true, contract = true, layout = true, io = true,
                   state = true, K = true, V = true, gate = true, l2norm = true,

@@ -75,8 +75,8 @@ static int read_default(void *ctx, const gdr_fallback_row *f)
 static int read_step(void *ctx, const gdr_step_row *s)
 {
     reading *r = ctx;
-    const gdr_step_text text = {s->entry, s->grid_x, s->grid_y,   s->grid_z,
-                                s->block, s->smem,   s->workspace};
+    const gdr_step_text text = {s->entry, s->grid_x, s->grid_y,    s->grid_z,
+                                s->block, s->smem,   s->workspace, NULL};
 
     r->status = gdr_rows_put_step(r->rows, r->code, s->n, &text, s->isa,
                                   s->code, s->bytes);

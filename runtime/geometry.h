@@ -52,10 +52,12 @@ int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env);
 /* The terms of one step, and their values for one call. */
 typedef struct gdr_geometry {
     gdr_term grid[3], block, smem, workspace;
+    gdr_term pdl; /* not 0: may start before the kernel ahead of it ends, which
+                     it waits for itself (griddepcontrol.wait) */
 } gdr_geometry;
 
 typedef struct gdr_launch_dims {
-    int64_t grid[3], block, smem, workspace;
+    int64_t grid[3], block, smem, workspace, pdl;
 } gdr_launch_dims;
 
 #endif

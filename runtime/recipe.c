@@ -23,6 +23,7 @@ static gdr_status parse_geometry(const gdr_step_text *text, gdr_geometry *g,
         {"block", text->block, "1", &g->block},
         {"smem", text->smem, "0", &g->smem},
         {"workspace", text->workspace, "0", &g->workspace},
+        {"pdl", text->pdl, "0", &g->pdl},
     };
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
         char why[256] = "";
@@ -143,6 +144,7 @@ static int eval_dims(const gdr_geometry *g, const gdr_term_env *env,
     d->block = gdr_term_eval(&g->block, env);
     d->smem = gdr_term_eval(&g->smem, env);
     d->workspace = gdr_term_eval(&g->workspace, env);
+    d->pdl = gdr_term_eval(&g->pdl, env);
     return d->block >= 0 && d->smem >= 0 && d->workspace >= 0;
 }
 

@@ -13,6 +13,7 @@ enum { GDR_RECIPE_STEPS = 8 };
 /* Everything about a step that is not code; texts as stored. */
 typedef struct gdr_step_text {
     const char *entry, *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
+    const char *pdl; /* "1": programmatic dependent launch; NULL: "0" */
 } gdr_step_text;
 
 typedef struct gdr_recipe {

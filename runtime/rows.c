@@ -261,7 +261,7 @@ gdr_status gdr_rows_refuse_code(gdr_rows *rows, uint32_t id, const char *why)
 }
 
 /* The texts of a step in one list. */
-enum { TERMS = 6 };
+enum { TERMS = 7 };
 
 static void list_terms(const gdr_step_text *s, const char *term[TERMS])
 {
@@ -271,6 +271,7 @@ static void list_terms(const gdr_step_text *s, const char *term[TERMS])
     term[3] = s->block;
     term[4] = s->smem;
     term[5] = s->workspace;
+    term[6] = s->pdl ? s->pdl : "0";
 }
 
 /* Writes why the step does not hold up; returns 1 if it does. */
@@ -306,7 +307,8 @@ static gdr_status keep_step(gdr_rows *rows, gdr_code *code,
 {
     gdr_step_text *t = &code->step[code->n_steps].text;
     const char **kept[TERMS] = {&t->grid_x, &t->grid_y, &t->grid_z,
-                                &t->block,  &t->smem,   &t->workspace};
+                                &t->block,  &t->smem,   &t->workspace,
+                                &t->pdl};
     const char *term[TERMS];
 
     list_terms(text, term);

@@ -113,7 +113,8 @@ gdr_row fixture_row(const char *problem, int64_t max_work, const char *variant)
 
 void fixture_put_steps(gdr_rows *rows)
 {
-    const gdr_step_text text = {"kern", "b*hv", "1", "1", "1", "0", "b*16"};
+    const gdr_step_text text = {"kern", "b*hv", "1",    "1",
+                                "1",    "0",    "b*16", NULL};
 
     for (uint32_t i = 0; i < rows->n_codes; i++)
         if (rows->code[i]->n_steps == 0 &&

@@ -86,7 +86,7 @@ static void compile(bench *b, const gdr_problem *p, const gdr_candidate *c,
                              &source, &bytes) != GDR_OK)
         fail_msg("gdr-tune expand '%s' '%s': %s", text, c->config,
                  gdr_generator_errmsg(b->generator));
-    if (b->target->compile(source, bytes, 120, image, log, sizeof log) !=
+    if (b->target->compile(source, bytes, "", 120, image, log, sizeof log) !=
         GDR_OK)
         fail_msg("gdr-tune expand '%s' '%s' does not compile: %s", text,
                  c->config, log);
@@ -100,10 +100,10 @@ static void verify(bench *b, const gdr_problem *p, const gdr_candidate *c,
     gdr_image image;
     gdr_verdict v;
     gdr_verify_options o = {.seed = seed, .thorough = b->all ? 2 : THOROUGH};
-    gdr_step_text step = {c->step[0].entry,    c->step[0].grid_x,
-                          c->step[0].grid_y,   c->step[0].grid_z,
-                          c->step[0].block,    c->step[0].smem,
-                          c->step[0].workspace};
+    gdr_step_text step = {c->step[0].entry,     c->step[0].grid_x,
+                          c->step[0].grid_y,    c->step[0].grid_z,
+                          c->step[0].block,     c->step[0].smem,
+                          c->step[0].workspace, c->step[0].pdl};
     gdr_recipe r = {.s = p->s,
                     .backend = b->target->backend,
                     .dev = b->dev,

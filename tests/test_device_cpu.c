@@ -590,8 +590,8 @@ static void steps_launch_in_order_with_their_geometry(void **state)
     notes d = {0};
     gdr_recipe r = empty_recipe(&d);
     gdr_args a;
-    const gdr_step_text first = {"e", "b*hv*ceil(v/32)", "t", "1", "128", "k*4",
-                                 "0"};
+    const gdr_step_text first = {
+        "e", "b*hv*ceil(v/32)", "t", "1", "128", "k*4", "0", NULL};
     const gdr_step_text second = {
         .entry = "f", .grid_x = "min(b*hv*9, sms*2)", .workspace = "b*64"};
     (void)state;

@@ -150,7 +150,7 @@ static void compile(bench *b, const char *text, const char *config,
                     const char *source, size_t bytes, gdr_image *image)
 {
     char log[2000] = "";
-    if (b->target->compile(source, bytes, 120, image, log, sizeof log) !=
+    if (b->target->compile(source, bytes, "", 120, image, log, sizeof log) !=
             GDR_OK ||
         log[0])
         fail_msg("%s: %s, %s: %s", b->level->cc, text, config, log);
@@ -171,10 +171,10 @@ static void verify(bench *b, const gdr_static *s, const gdr_candidate *c,
     char msg[512] = "";
     gdr_verdict v;
     gdr_verify_options o = {.seed = 1};
-    gdr_step_text step = {c->step[0].entry,    c->step[0].grid_x,
-                          c->step[0].grid_y,   c->step[0].grid_z,
-                          c->step[0].block,    c->step[0].smem,
-                          c->step[0].workspace};
+    gdr_step_text step = {c->step[0].entry,     c->step[0].grid_x,
+                          c->step[0].grid_y,    c->step[0].grid_z,
+                          c->step[0].block,     c->step[0].smem,
+                          c->step[0].workspace, c->step[0].pdl};
     gdr_recipe r = {.s = *s,
                     .backend = b->target->backend,
                     .dev = b->dev,

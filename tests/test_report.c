@@ -592,8 +592,8 @@ static void compile_code(place *p)
     char log[1024];
     gdr_image image;
     const gdr_target *cpu = gdr_target_find("cpu");
-    gdr_status s =
-        cpu->compile(source, sizeof source - 1, 60, &image, log, sizeof log);
+    gdr_status s = cpu->compile(source, sizeof source - 1, "", 60, &image, log,
+                                sizeof log);
     if (s != GDR_OK)
         fail_msg("%s: %s", gdr_strerror(s), log);
     p->code = image.code;

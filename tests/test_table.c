@@ -251,7 +251,7 @@ static void no_plan(const gdr_rows *rows, fixture_device *d, gdr_match worst,
 /* Code for an ISA that the device lacks is not for it, whoever tuned it. */
 static void test_isa(void **state)
 {
-    const gdr_step_text text = {"kern", "b", "1", "1", "1", "0", "0"};
+    const gdr_step_text text = {"kern", "b", "1", "1", "1", "0", "0", NULL};
     fixture_device d;
     gdr_rows *rows = new_rows();
 
@@ -416,7 +416,7 @@ static void test_arguments(void **state)
 
 static void test_broken_code(void **state)
 {
-    const gdr_step_text text = {"kern", "b", "1", "1", "1", "0", "0"};
+    const gdr_step_text text = {"kern", "b", "1", "1", "1", "0", "0", NULL};
     fixture_device d;
     gdr_rows *rows = new_rows();
     gdr_set *set;
@@ -709,7 +709,7 @@ static void test_hostile_rows(void **state)
 /* A bad step makes its code unusable, once and for all. */
 static void test_hostile_steps(void **state)
 {
-    const gdr_step_text good = {"kern", "b", "1", "1", "1", "0", "0"};
+    const gdr_step_text good = {"kern", "b", "1", "1", "1", "0", "0", NULL};
     gdr_step_text bad[4];
     fixture_device d;
     char long_term[4096];
@@ -744,7 +744,7 @@ static void test_hostile_steps(void **state)
 
 static void test_too_many_steps(void **state)
 {
-    const gdr_step_text good = {"kern", "b", "1", "1", "1", "0", "0"};
+    const gdr_step_text good = {"kern", "b", "1", "1", "1", "0", "0", NULL};
     fixture_device d;
     gdr_rows *rows = new_rows();
 

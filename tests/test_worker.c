@@ -158,7 +158,7 @@ static void make_image(const char *body, gdr_image *image)
     char source[1024], log[512];
     int n = snprintf(source, sizeof source, "%s %s }\n", head, body);
 
-    if (gdr_target_find("cpu")->compile(source, (size_t)n, 60, image, log,
+    if (gdr_target_find("cpu")->compile(source, (size_t)n, "", 60, image, log,
                                         sizeof log) != GDR_OK)
         fail_msg("%s", log);
 }

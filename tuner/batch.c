@@ -475,9 +475,9 @@ void gdr_entrant_code(const gdr_entrant *e, gdr_code *code)
     code->n_steps = e->c->n_steps;
     for (int i = 0; i < e->c->n_steps; i++) {
         code->text[i] = (gdr_step_text){
-            e->c->step[i].entry,    e->c->step[i].grid_x, e->c->step[i].grid_y,
-            e->c->step[i].grid_z,   e->c->step[i].block,  e->c->step[i].smem,
-            e->c->step[i].workspace};
+            e->c->step[i].entry,     e->c->step[i].grid_x, e->c->step[i].grid_y,
+            e->c->step[i].grid_z,    e->c->step[i].block,  e->c->step[i].smem,
+            e->c->step[i].workspace, e->c->step[i].pdl};
         code->image[i] = &e->image[i];
     }
 }

@@ -67,8 +67,9 @@ static gdr_compile_job *take_first(job_list *l)
 static void compile(gdr_compile_queue *q, gdr_compile_job *job)
 {
     job->log[0] = 0;
-    job->status = q->target->compile(job->source, job->bytes, q->limit_s,
-                                     &job->image, job->log, sizeof job->log);
+    job->status =
+        q->target->compile(job->source, job->bytes, job->arch, q->limit_s,
+                           &job->image, job->log, sizeof job->log);
 }
 
 /* The next job to run, or NULL when the queue closes. Holds the lock. */

@@ -16,6 +16,7 @@ typedef struct gdr_compile_queue gdr_compile_queue;
 typedef struct gdr_compile_job {
     const char *source;
     size_t bytes;
+    const char *arch; /* what to compile for */
     void *user;
     const void *owner; /* who may withdraw it */
     /* filled in */

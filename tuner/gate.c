@@ -98,7 +98,8 @@ static int same_geometry(const gdr_candidate *a, const gdr_candidate *b)
             !same_text(a->step[i].grid_z, b->step[i].grid_z) ||
             !same_text(a->step[i].block, b->step[i].block) ||
             !same_text(a->step[i].smem, b->step[i].smem) ||
-            !same_text(a->step[i].workspace, b->step[i].workspace))
+            !same_text(a->step[i].workspace, b->step[i].workspace) ||
+            !same_text(a->step[i].pdl, b->step[i].pdl))
             return 0;
     return 1;
 }
@@ -196,6 +197,7 @@ static gdr_status queue_entrant(gdr_batch *b, gdr_entrant *e)
             return GDR_ERR_NO_MEMORY;
         job->source = e->source[i];
         job->bytes = strlen(e->source[i]);
+        job->arch = b->session->info.arch;
         job->user = e;
         job->owner = b;
         e->job[i] = job;

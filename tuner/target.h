@@ -9,11 +9,22 @@
 
 #include "../runtime/recipe.h"
 
+/* What a card's compiler says of a kernel. */
+typedef struct gdr_figures {
+    int known;                    /* 0: a cpu, which has none of these */
+    int registers;                /* of a thread */
+    int spill_bytes, stack_bytes; /* of a thread */
+    int smem_bytes; /* static shared memory of a block, as the template asks */
+    int barriers;   /* named barriers, 0 included */
+    int min_driver; /* 12080: CUDA 12.8 */
+} gdr_figures;
+
 /* Compiled code: what is stored and shipped. */
 typedef struct gdr_image {
     void *code; /* malloc'd */
     size_t bytes;
-    char isa[256];
+    char isa[256]; /* "sm_90a"; "compute_90" is PTX */
+    gdr_figures figures;
 } gdr_image;
 
 typedef struct gdr_target {
@@ -23,10 +34,13 @@ typedef struct gdr_target {
     /* Identity of the compiler and its flags: part of the fresh stamp.
      * GDR_ERR_COMPILE when there is none, with the remedy in msg. */
     gdr_status (*compiler)(char *text, size_t text_n, char *msg, size_t n);
-    /* Source to image; blocking, safe from several threads at once; ended
-     * after limit_s seconds. log gets the compiler's words. */
-    gdr_status (*compile)(const char *source, size_t bytes, double limit_s,
-                          gdr_image *out, char *log, size_t n);
+    /* Source to image for an architecture (gdr_device_info.arch; "compute_90":
+     * PTX; the cpu compiles for itself); blocking, safe from several threads at
+     * once; ended after limit_s seconds. log gets the compiler's words, also
+     * when it only warned. GDR_ERR_COMPILE: refused, or such that no card
+     * should run it (spills, serialised wgmma). */
+    gdr_status (*compile)(const char *source, size_t bytes, const char *arch,
+                          double limit_s, gdr_image *out, char *log, size_t n);
 
     /* Device memory. The cpu puts an inaccessible page after the end, and one
      * before the start, of each allocation. */
@@ -35,10 +49,25 @@ typedef struct gdr_target {
     gdr_status (*write)(void *dev, void *dst, const void *host, size_t bytes);
     gdr_status (*read)(void *dev, void *host, const void *src, size_t bytes);
 
+    /* Returns when all launches are done; NULL: each is when it returns.
+     * GDR_ERR_LAUNCH: one of them failed. */
+    gdr_status (*wait)(void *dev);
+    /* Words about the last failure: an outcome ("launch", "crash", "race";
+     * static text) and a note. 1: the device is poisoned, and only a new
+     * process helps. NULL: there is nothing to say. */
+    int (*explain)(void *dev, const char **outcome, char *note, size_t n);
+    /* 1: opening is slow (a context of a card), so that a worker whose variant
+     * passed judges the next one too. */
+    int keeps_worker;
+
     /* Time of one launch in ns: `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
     gdr_status (*time)(const gdr_recipe *r, const gdr_args *ring, int n_ring,
                        int *at, int64_t launches, double *ns);
+    /* The same launched one by one by the host, not replayed from a graph;
+     * NULL: there is no difference. */
+    gdr_status (*time_eager)(const gdr_recipe *r, const gdr_args *ring,
+                             int n_ring, int *at, int64_t launches, double *ns);
     /* Bytes per second of an in-place read-modify-write (cpu) or a copy (card)
      * of `bytes`, the yardstick of every result, by the same clock. The memory
      * is the target's. */

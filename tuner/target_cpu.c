@@ -31,12 +31,13 @@ static gdr_status compiler(char *text, size_t text_n, char *msg, size_t n)
     return gdr_cc_identity(text, text_n, msg, n);
 }
 
-static gdr_status compile(const char *source, size_t bytes, double limit_s,
-                          gdr_image *out, char *log, size_t n)
+static gdr_status compile(const char *source, size_t bytes, const char *arch,
+                          double limit_s, gdr_image *out, char *log, size_t n)
 {
     char *macros = NULL;
     gdr_status st;
 
+    (void)arch;
     memset(out, 0, sizeof *out);
     st = gdr_cc_compile(source, bytes, limit_s, &out->code, &out->bytes,
                         &macros, log, n);

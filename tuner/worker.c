@@ -186,6 +186,7 @@ static void put_step(gdr_packet *p, const gdr_step_text *t,
     gdr_packet_put_text(p, t->block);
     gdr_packet_put_text(p, t->smem);
     gdr_packet_put_text(p, t->workspace);
+    gdr_packet_put_text(p, t->pdl ? t->pdl : "0");
     gdr_packet_put_bytes(p, image->code, image->bytes);
 }
 

@@ -88,6 +88,7 @@ static void get_step(gdr_packet *in, gdr_step_text *t)
     t->block = gdr_packet_get_text(in);
     t->smem = gdr_packet_get_text(in);
     t->workspace = gdr_packet_get_text(in);
+    t->pdl = gdr_packet_get_text(in);
 }
 
 /* The recipe that a request names; NULL when the number is out of range. */
