@@ -28,7 +28,12 @@ DEPS := gcc g++ libc6-dev pkg-config lua5.4 liblua5.4-dev libsqlite3-dev \
 pkg = $(shell pkg-config $(1) $(2))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wwrite-strings -Werror
-CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
+# Types of the NVIDIA driver: the toolkit's, or the default path's. Without them
+# there is no cuda device.
+CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
+            /usr/local/cuda/include/cuda.h))
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(patsubst %/cuda.h,-isystem %,$(CUDA_H)) \
+               $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
