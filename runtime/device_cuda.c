@@ -261,7 +261,7 @@ static gdr_status load(void *dev, const void *code, size_t bytes,
     if (error != CUDA_SUCCESS)
         return refuse(d, error, "entering the card's context", msg, n);
     status = get_module(d, code, bytes, &m, msg, n);
-    if (status == GDR_OK)
+    if (m)
         status = get_kernel(d, m, entry, out, msg, n);
     gdr_cuda_leave(d, entered);
     return status;

@@ -11,6 +11,7 @@
 
 #include "../runtime/device_cuda.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,7 @@ static uint64_t key_of(const walk *w, int64_t from, int64_t count)
 
     if (!w->recipe)
         return h;
+    assert(w->ring);
     h = mix_bytes(h, w->recipe, sizeof *w->recipe);
     return mix_bytes(h, w->ring, (size_t)w->n * sizeof *w->ring);
 }
@@ -335,16 +337,19 @@ static gdr_status sample_eager(bench *b, const walk *w, int64_t from,
 
 /* ---- what the target offers ---- */
 
-static gdr_status enter(gdr_cuda_device *d, bench **b, int *entered)
+/* The bench with the context current; NULL: *st says why. Either way it is
+ * left with gdr_cuda_leave. */
+static bench *enter(gdr_cuda_device *d, int *entered, gdr_status *st)
 {
-    CUresult code;
-    gdr_status st = gdr_cuda_retain(d, NULL, 0);
+    bench *b = NULL;
 
     *entered = 0;
-    if (st != GDR_OK)
-        return st;
-    code = gdr_cuda_enter(d, entered);
-    return code == CUDA_SUCCESS ? get_bench(d, b) : gdr_cuda_note(d, code);
+    *st = gdr_cuda_retain(d, NULL, 0);
+    if (*st == GDR_OK)
+        *st = gdr_cuda_note(d, gdr_cuda_enter(d, entered));
+    if (*st == GDR_OK)
+        *st = get_bench(d, &b);
+    return b;
 }
 
 /* Starts at the ring's first set, whatever *at: the whole ring is walked. */
@@ -352,17 +357,17 @@ gdr_status gdr_cuda_time(const gdr_recipe *r, const gdr_args *ring, int n_ring,
                          int *at, int64_t launches, double *ns)
 {
     const walk w = {.recipe = r, .ring = ring, .n = n_ring};
-    bench *b = NULL;
     int entered;
-    gdr_status st = enter(r->dev, &b, &entered);
+    gdr_status st;
+    bench *b = enter(r->dev, &entered, &st);
 
-    (void)at;
-    if (st == GDR_OK)
+    if (b)
         st = sample_graph(b, &w, launches, ns);
     if (st == GDR_ERR_NO_MEMORY && b) { /* the graphs of others took it */
         drop_graphs(b, -1, 0);
         st = sample_graph(b, &w, launches, ns);
     }
+    *at = 0;
     gdr_cuda_leave(r->dev, entered);
     return st;
 }
@@ -372,11 +377,11 @@ gdr_status gdr_cuda_time_eager(const gdr_recipe *r, const gdr_args *ring,
                                double *ns)
 {
     const walk w = {.recipe = r, .ring = ring, .n = n_ring};
-    bench *b = NULL;
     int entered;
-    gdr_status st = enter(r->dev, &b, &entered);
+    gdr_status st;
+    bench *b = enter(r->dev, &entered, &st);
 
-    if (st == GDR_OK)
+    if (b)
         st = sample_eager(b, &w, *at, launches, 0, ns);
     *at = (int)((*at + launches) % n_ring);
     gdr_cuda_leave(r->dev, entered);
@@ -393,21 +398,21 @@ gdr_status gdr_cuda_roofline(void *dev, void *p, size_t all, size_t bytes,
     size_t piece = (bytes < all / 2 ? bytes : all / 2) / 256 * 256;
     walk w = {.p = (CUdeviceptr)(uintptr_t)p, .bytes = piece};
     double slow_ns = INFINITY;
-    bench *b = NULL;
     int64_t launches;
     int entered;
     gdr_status st;
+    bench *b;
 
-    (void)at;
+    *at = 0; /* the whole ring is walked */
     if (!piece)
         return GDR_ERR_ARG;
     w.n = (int64_t)(all / piece);
     launches = (int64_t)ceil(worth / (2 * (double)piece));
     launches = launches < 512 ? launches : 512;
-    st = enter(dev, &b, &entered);
-    if (st == GDR_OK)
+    b = enter(dev, &entered, &st);
+    if (b)
         st = sample_graph(b, &w, launches, ns);
-    if (st == GDR_OK)
+    if (b && st == GDR_OK)
         st = sample_eager(b, &w, 0, launches, 1, &slow_ns);
     gdr_cuda_leave(dev, entered);
     *ns = fmin(*ns, slow_ns) * ((double)bytes / (double)piece);
