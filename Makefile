@@ -37,6 +37,14 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(patsubst %/cuda.h,-isystem %,$(CUDA_H))
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
+# The cuda device is built where the toolkit's headers are.
+CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
+            /usr/local/cuda/include/cuda.h /opt/cuda/include/cuda.h \
+            /usr/include/cuda.h))
+CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
+                -isystem $(patsubst %/cuda.h,%,$(CUDA_H)))
+INCS_runtime = $(CUDA_FLAGS)
+INCS_tuner = $(CUDA_FLAGS)
 LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
 LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
 
