@@ -28,23 +28,20 @@ DEPS := gcc g++ libc6-dev pkg-config lua5.4 liblua5.4-dev libsqlite3-dev \
 pkg = $(shell pkg-config $(1) $(2))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wwrite-strings -Werror
-# Types of the NVIDIA driver: the toolkit's, or the default path's. Without them
-# there is no cuda device.
-CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
-            /usr/local/cuda/include/cuda.h))
-CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(patsubst %/cuda.h,-isystem %,$(CUDA_H)) \
-               $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
-# The cuda device is built where the toolkit's headers are.
+# The cuda device is built where the toolkit's headers are; not with CUDA_H= .
 CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
             /usr/local/cuda/include/cuda.h /opt/cuda/include/cuda.h \
             /usr/include/cuda.h))
 CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
-                -isystem $(patsubst %/cuda.h,%,$(CUDA_H)))
+                $(patsubst %,-isystem %,$(filter-out /usr/include, \
+                    $(patsubst %/cuda.h,%,$(CUDA_H)))))
 INCS_runtime = $(CUDA_FLAGS)
 INCS_tuner = $(CUDA_FLAGS)
+INCS_tests = $(CUDA_FLAGS)
 LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
 LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
 

@@ -13,14 +13,6 @@
 
 #include "gdr.h"
 
-#ifndef GDR_CUDA
-#ifdef __has_include
-#if __has_include(<cuda.h>)
-#define GDR_CUDA 1
-#endif
-#endif
-#endif
-
 #if GDR_CUDA
 #include <cuda.h>
 
