@@ -59,6 +59,12 @@ typedef struct gdr_target {
     /* 1: opening is slow (a context of a card), so that a worker whose variant
      * passed judges the next one too. */
     int keeps_worker;
+    /* Silence that is normal: opening a context, emulated launches. The least
+     * deadline of a worker; 0: 2 s. */
+    double deadline_s;
+    /* Workers that may judge at once; 0: as many as there are jobs, or 4 where
+     * they are kept, since they share one card. */
+    int posts;
 
     /* Time of one launch in ns: `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
