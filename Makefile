@@ -36,6 +36,16 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
+# The cuda device is built where the toolkit's headers are; not with CUDA_H= .
+CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
+            /usr/local/cuda/include/cuda.h /opt/cuda/include/cuda.h \
+            /usr/include/cuda.h))
+CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
+                $(patsubst %,-isystem %,$(filter-out /usr/include, \
+                    $(patsubst %/cuda.h,%,$(CUDA_H)))))
+INCS_runtime = $(CUDA_FLAGS)
+INCS_tuner = $(CUDA_FLAGS)
+INCS_tests = $(CUDA_FLAGS)
 # PORTABLE=1: programs that run where only libc is.
 static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
 comma := ,

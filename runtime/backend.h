@@ -18,6 +18,8 @@ typedef struct gdr_device_info {
     int32_t vector_bytes;  /* cpu: widest vector register; 16 on a card */
     int64_t l1_bytes, l2_bytes, llc_bytes; /* llc: last level, for rings */
     int64_t memory_bytes;
+    int64_t smem_bytes;    /* card: shared memory that a block can ask for */
+    int64_t smem_sm_bytes; /* card: and that a multiprocessor has */
 } gdr_device_info;
 
 typedef struct gdr_backend {
@@ -45,6 +47,7 @@ typedef struct gdr_backend {
 /* Terminated by NULL; "auto" takes the first that opens. */
 extern const gdr_backend *const gdr_backends[];
 
+extern const gdr_backend gdr_backend_cuda;
 extern const gdr_backend gdr_backend_cpu;
 
 /*
