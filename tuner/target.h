@@ -61,8 +61,12 @@ typedef struct gdr_target {
     int keeps_worker;
     /* 1: its memory is not the host's: gdr_device_info.memory_bytes is. */
     int own_memory;
-    /* Least silence after which a worker is killed; 0: 2 s. */
+    /* Silence that is normal: opening a context, emulated launches. The least
+     * deadline of a worker; 0: 2 s. */
     double deadline_s;
+    /* Workers that may judge at once; 0: as many as there are jobs, or 4 where
+     * they are kept, since they share one card. */
+    int posts;
 
     /* Time of one launch in ns: `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
