@@ -54,6 +54,7 @@ static gdr_status open_device(gdr_session *s)
         .vector_bytes = s->info.vector_bytes,
         .l1_bytes = s->info.l1_bytes,
         .l2_bytes = s->info.l2_bytes,
+        .smem_bytes = s->info.smem_bytes,
         .sms = s->info.sms,
     };
     return GDR_OK;
@@ -274,6 +275,12 @@ gdr_worker *gdr_session_worker(gdr_session *s, double patience)
 
     gdr_worker_open(&o, &w, s->msg, s->n);
     return w;
+}
+
+int64_t gdr_session_memory(const gdr_session *s)
+{
+    return s->target->own_memory ? s->info.memory_bytes / 10 * 9
+                                 : gdr_memory_available();
 }
 
 void gdr_session_show(gdr_session *s, const char *phase, const char *problem)

@@ -54,6 +54,10 @@ int gdr_session_stopped(const gdr_session *s);
  * NULL: it cannot be started, msg says why. */
 gdr_worker *gdr_session_worker(gdr_session *s, double patience);
 
+/* Bytes that a problem may use. Of a card, which the tuner's process must not
+ * touch, all but a tenth; a worker finds out whether others hold it. */
+int64_t gdr_session_memory(const gdr_session *s);
+
 /* Copies the store's or generator's message. */
 gdr_status gdr_session_store_failed(gdr_session *s, gdr_status st);
 

@@ -23,7 +23,7 @@ typedef struct child {
     gdr_recipe *recipe; /* [GDR_WORKER_RECIPES] */
     gdr_workload *work;
     int at;       /* next set of the ring */
-    int64_t walk; /* next piece of the roofline */
+    int64_t walk; /* where the roofline goes on */
     char msg[512];
     const char *outcome; /* of a failed request, NULL: "launch" */
     int poisoned;        /* the device */
@@ -186,6 +186,7 @@ static gdr_status obey_workload(child *c, gdr_packet *in, gdr_packet *out)
     gdr_workload_close(c->work);
     c->work = NULL;
     c->at = 0;
+    c->walk = 0;
     st = gdr_workload_open(c->target, c->dev, &problem, &o, &c->work);
     return st == GDR_OK
                ? st
@@ -214,31 +215,21 @@ static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
     return GDR_OK;
 }
 
-/* The next piece of the ring each time; scaled to the states' traffic. */
 static gdr_status obey_roofline(child *c, gdr_packet *in, gdr_packet *out)
 {
-    const int64_t least = 8 << 20; /* some 100 us: longer than the clock errs */
     gdr_workload *w = c->work;
-    int64_t all, bytes;
     double ns = 0;
     gdr_status st;
 
     (void)in;
     if (!w)
         return fail(c, GDR_ERR_INTERNAL, "no workload");
-    all = w->between * w->n_sets;
-    bytes = w->size.rewrite > least ? w->size.rewrite : least;
-    bytes = (bytes < all ? bytes : all) / 256 * 256;
-    if (!bytes)
-        return fail(c, GDR_ERR_ARG, "too little to measure");
-    if (c->walk + bytes > all)
-        c->walk = 0;
-    st = c->target->roofline(c->dev, (char *)w->states + c->walk, (size_t)bytes,
-                             &ns);
+    st =
+        c->target->roofline(c->dev, w->states, (size_t)(w->between * w->n_sets),
+                            (size_t)w->size.rewrite, &c->walk, &ns);
     if (st != GDR_OK)
         return fail_launch(c, st, "roofline");
-    c->walk += bytes;
-    gdr_packet_put_real(out, ns / (double)bytes * (double)w->size.rewrite);
+    gdr_packet_put_real(out, ns);
     return GDR_OK;
 }
 

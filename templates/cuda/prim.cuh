@@ -2,7 +2,13 @@
  * intrinsic or one PTX instruction; the emu device puts a twin of the same name
  * before this text (tuner/emulator/prim_emu.h) and leaves this one out. A kernel
  * uses these names and plain C++, and nothing else: no threadIdx, no asm. */
+//@ local text = op .. ":" .. contract .. ":" .. layout .. ":" .. io .. "/" .. state
+//@ text = text .. ":k" .. K .. "v" .. V .. (l2norm and ":l2norm" or "")
+//@ text = text .. ":" .. gate .. (round_between_tokens and ":round" or "")
 #ifndef GDR_EMU
+/* An image says what it is for. */
+extern "C" __device__ const char gdr_problem[] = "gdr-problem:@(text);";
+
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
