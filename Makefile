@@ -6,7 +6,11 @@
 #   make bench         the figures of bench/README.md
 #   make install PREFIX=DIR [DESTDIR=DIR]
 #
-# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS.
+#   make gpu-check      every variant of every list, verified on card 0
+#   make gpu-bench      the figures of bench/README.md that a card gives
+#
+# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS,
+# PORTABLE.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -32,8 +36,22 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
-LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
-LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
+# The cuda device is built where the toolkit's headers are; not with CUDA_H= .
+CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
+            /usr/local/cuda/include/cuda.h /opt/cuda/include/cuda.h \
+            /usr/include/cuda.h))
+CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
+                $(patsubst %,-isystem %,$(filter-out /usr/include, \
+                    $(patsubst %/cuda.h,%,$(CUDA_H)))))
+INCS_runtime = $(CUDA_FLAGS)
+INCS_tuner = $(CUDA_FLAGS)
+INCS_tests = $(CUDA_FLAGS)
+# PORTABLE=1: programs that run where only libc is.
+static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
+comma := ,
+LIBS_LIB = $(call static,$(call pkg,--libs,sqlite3 libsodium)) -ldl -lm -pthread
+LIBS_ALL = $(call static,$(call pkg,--libs,lua5.4 jansson sqlite3 libsodium)) \
+           -ldl -lm -pthread
 
 LIB_SRC := $(wildcard runtime/*.c db/*.c)
 APP_SRC := $(wildcard generator/*.c) \
@@ -60,7 +78,8 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests benches examples deps tune check check-all check-format \
-        check-tidy check-asan check-tsan bench install uninstall format clean
+        check-tidy check-asan check-tsan bench gpu-check gpu-bench \
+        install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
 tests: $(TEST_BIN) $(BUILD)/gdr-tune
@@ -141,8 +160,8 @@ check: | $(FIRST)
 
 check-all: check
 	@$(MAKE) -s -j$(JOBS) benches
-	GDR_THOROUGH=1 \
-	    prove --timer -j$(JOBS) -e 'sh tests/run.sh' $(TEST_BIN)
+	GDR_THOROUGH=1 prove --timer -j$(JOBS) -e 'sh tests/run.sh' \
+	    tests/cards.t $(TEST_BIN)
 
 TAP := $(wildcard tests/*.t)
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -177,6 +196,12 @@ format:
 bench: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) all benches
 	sh bench/run.sh $(BUILD)
+
+# What only a card can show. The results are files in OUT.
+OUT ?= $(BUILD)/gpu
+gpu-check gpu-bench: gpu-%: | $(FIRST)
+	@$(MAKE) -s -j$(JOBS) $(BUILD)/gdr-tune
+	sh bench/gpu.sh $* $(BUILD)/gdr-tune $(OUT)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

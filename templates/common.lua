@@ -27,6 +27,13 @@ function common.ctype(name) return dtype(name).ctype end
 function common.ceil_div(a, b) return (a + b - 1) // b end
 function common.is_pow2(x) return x > 0 and x & (x - 1) == 0 end
 
+-- "sm_90a" -> 90; 0 for what is no card.
+function common.sm(arch)
+  if string.sub(arch, 1, 3) ~= "sm_" then return 0 end
+  local digits = string.sub(arch, 4)
+  return tonumber(digits) or tonumber(string.sub(digits, 1, -2)) or 0
+end
+
 -- Strides of one head's state, in elements: vk is [V][K], kv is [K][V].
 function common.stride_k(layout, K, V) return layout == "vk" and 1 or V end
 function common.stride_v(layout, K, V) return layout == "vk" and K or 1 end

@@ -404,9 +404,10 @@ int gdr_contest_current(gdr_batch *b, const gdr_problem *p, const char *effort)
 
 /* ---- the whole of it ---- */
 
-int gdr_contest_too_big(const gdr_problem *p, char *why, size_t n)
+int gdr_contest_too_big(const gdr_session *s, const gdr_problem *p, char *why,
+                        size_t n)
 {
-    int64_t have = gdr_memory_available() / 4 * 3, need;
+    int64_t have = gdr_session_memory(s) / 4 * 3, need;
     gdr_footprint size;
 
     if (gdr_footprint_of(p, &size) != GDR_OK) {

@@ -1,6 +1,7 @@
 /* session.c - opens and closes what a run needs, in one place. */
 #include "session.h"
 #include "../runtime/backend.h"
+#include "../runtime/cpu_info.h"
 
 #include <errno.h>
 #include <math.h>
@@ -53,6 +54,7 @@ static gdr_status open_device(gdr_session *s)
         .vector_bytes = s->info.vector_bytes,
         .l1_bytes = s->info.l1_bytes,
         .l2_bytes = s->info.l2_bytes,
+        .smem_bytes = s->info.smem_bytes,
         .sms = s->info.sms,
     };
     return GDR_OK;
@@ -185,6 +187,26 @@ static gdr_status open_generator(gdr_session *s)
     return st;
 }
 
+static int is_cpu(const gdr_session *s)
+{
+    return !strcmp(s->info.kind, "cpu");
+}
+
+/* Compilers run on the machine's cores, whatever a card has of its own; those
+ * that share one card would only wait for one another. */
+static void count_jobs(gdr_session *s)
+{
+    enum { OF_A_CARD = 4 };
+    gdr_cpu_info cpu = {.cores = s->info.sms};
+
+    if (!is_cpu(s))
+        gdr_cpu_info_read("", &cpu);
+    s->jobs = s->o->jobs > 0 ? s->o->jobs : cpu.cores;
+    s->posts = s->target->posts ? s->target->posts : s->jobs;
+    if (!s->target->posts && s->target->keeps_worker && s->posts > OF_A_CARD)
+        s->posts = OF_A_CARD;
+}
+
 gdr_status gdr_session_open_source(gdr_session *s, const gdr_tune_options *o,
                                    char *msg, size_t n)
 {
@@ -201,7 +223,8 @@ gdr_status gdr_session_open_source(gdr_session *s, const gdr_tune_options *o,
         st = open_device(s);
     if (st == GDR_OK)
         st = open_generator(s);
-    s->jobs = o->jobs > 0 ? o->jobs : s->info.sms;
+    if (st == GDR_OK)
+        count_jobs(s);
     return st;
 }
 
@@ -233,17 +256,31 @@ int gdr_session_stopped(const gdr_session *s)
     return s->o->stop && *s->o->stop;
 }
 
+/* Shortest silence that means something on this device. */
+static double least_deadline_s(const gdr_session *s)
+{
+    if (s->o->deadline_s > 0)
+        return s->o->deadline_s;
+    return s->target->deadline_s > 0 ? s->target->deadline_s : 2;
+}
+
 gdr_worker *gdr_session_worker(gdr_session *s, double patience)
 {
-    double least_s = s->o->deadline_s > 0 ? s->o->deadline_s : 2;
+    double least_s = least_deadline_s(s);
     gdr_worker_options o = {.device = s->device_name,
-                            .threads = s->info.sms,
+                            .threads = is_cpu(s) ? s->info.sms : 0,
                             .deadline_s = patience * least_s,
                             .loud = s->o->loud_workers};
     gdr_worker *w = NULL;
 
     gdr_worker_open(&o, &w, s->msg, s->n);
     return w;
+}
+
+int64_t gdr_session_memory(const gdr_session *s)
+{
+    return s->target->own_memory ? s->info.memory_bytes / 10 * 9
+                                 : gdr_memory_available();
 }
 
 void gdr_session_show(gdr_session *s, const char *phase, const char *problem)

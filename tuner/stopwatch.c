@@ -67,9 +67,9 @@ static gdr_status ask_sample(gdr_stopwatch *w, int i, int64_t launches,
 /* ---- starting ---- */
 
 /* The ring may hold three last-level caches, but no more than this. */
-static int64_t ring_limit(void)
+static int64_t ring_limit(const gdr_session *s)
 {
-    int64_t half = gdr_memory_available() / 2, most = (int64_t)1 << 30;
+    int64_t half = gdr_session_memory(s) / 2, most = (int64_t)1 << 30;
 
     return half < most ? half : most;
 }
@@ -91,7 +91,7 @@ static gdr_status start(gdr_stopwatch *w, gdr_answer *a)
     if (st != GDR_OK)
         return st;
     st = gdr_worker_workload(w->worker, &w->p, 3 * s->info.llc_bytes,
-                             ring_limit(), (uint64_t)s->o->seed);
+                             ring_limit(s), (uint64_t)s->o->seed);
     return st == GDR_OK ? wait_answer(w, a) : st;
 }
 

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-extern const gdr_target gdr_target_cpu;
+extern const gdr_target gdr_target_cuda, gdr_target_cpu;
 
-const gdr_target *const gdr_targets[] = {&gdr_target_cpu, NULL};
+const gdr_target *const gdr_targets[] = {&gdr_target_cuda, &gdr_target_cpu,
+                                         NULL};
 
 const gdr_target *gdr_target_find(const char *kind)
 {

@@ -59,6 +59,14 @@ typedef struct gdr_target {
     /* 1: opening is slow (a context of a card), so that a worker whose variant
      * passed judges the next one too. */
     int keeps_worker;
+    /* 1: its memory is not the host's: gdr_device_info.memory_bytes is. */
+    int own_memory;
+    /* Silence that is normal: opening a context, emulated launches. The least
+     * deadline of a worker; 0: 2 s. */
+    double deadline_s;
+    /* Workers that may judge at once; 0: as many as there are jobs, or 4 where
+     * they are kept, since they share one card. */
+    int posts;
 
     /* Time of one launch in ns: `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
@@ -68,10 +76,12 @@ typedef struct gdr_target {
      * NULL: there is no difference. */
     gdr_status (*time_eager)(const gdr_recipe *r, const gdr_args *ring,
                              int n_ring, int *at, int64_t launches, double *ns);
-    /* Bytes per second of an in-place read-modify-write (cpu) or a copy (card)
-     * of `bytes`, the yardstick of every result, by the same clock. The memory
-     * is the target's. */
-    gdr_status (*roofline)(void *dev, void *p, size_t bytes, double *ns);
+    /* Time of an in-place read-modify-write (cpu) or a copy (card) of `bytes`,
+     * cold, the yardstick of every result, by the same clock. It works on some
+     * of the `all` bytes at p, the target's memory, the next time (*at, 0 at
+     * first) on others. */
+    gdr_status (*roofline)(void *dev, void *p, size_t all, size_t bytes,
+                           int64_t *at, double *ns);
 } gdr_target;
 
 extern const gdr_target *const gdr_targets[];

@@ -61,7 +61,7 @@ static int skip_too_big(tuning *t, const gdr_problem *p)
 {
     char text[GDR_PROBLEM_TEXT], why[160];
 
-    if (!gdr_contest_too_big(p, why, sizeof why))
+    if (!gdr_contest_too_big(&t->session, p, why, sizeof why))
         return 0;
     gdr_problem_format(p, text, sizeof text);
     gdr_report_say(t->session.o->report, 0, "%s: skipped: %s", text, why);

@@ -19,6 +19,8 @@ typedef long long i64;
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 #define GRID_CONSTANT const __grid_constant__
+/* The loop behind it has constant bounds; what it indexes stays in registers. */
+#define UNROLL _Pragma("unroll")
 /* An array in shared memory, static; the dynamic one, 128-byte aligned. */
 #define SHARED(type, name, n) __shared__ __align__(16) type name[n]
 #define DYNAMIC_SHARED(name) \
@@ -255,4 +257,7 @@ DEVICE void grid_release(void)
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
+#endif
+#ifndef UNROLL
+#define UNROLL
 #endif

@@ -2,18 +2,6 @@
  * after each token goes. Offsets are in elements and 64 bits wide. On a card a
  * state begins at a multiple of 16 bytes (gdr.h), so vectors may be used. */
 
-enum { /* the run-time flags of gdr.h */
-    HEAD_MOD = 1 << 0,
-    ALPHA = 1 << 1,
-    NEG_EIGVAL = 1 << 2,
-    INDEX64 = 1 << 3,
-    GATE_IO = 1 << 4,
-    BETA_IO = 1 << 5,
-    UPDATE_STATE = 1 << 6,
-    SNAPSHOT_BY_SLOT = 1 << 7,
-    SNAPSHOT_F32 = 1 << 8
-};
-
 struct slots {
     bool valid; /* false: o is zeros and no state is touched */
     i64 slot;   /* the slot read; not for indexed */

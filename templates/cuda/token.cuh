@@ -3,6 +3,18 @@
  * strides are the caller's. */
 //@ local io_bytes = bytes(io)
 
+enum { /* the run-time flags of gdr.h */
+    HEAD_MOD = 1 << 0,
+    ALPHA = 1 << 1,
+    NEG_EIGVAL = 1 << 2,
+    INDEX64 = 1 << 3,
+    GATE_IO = 1 << 4,
+    BETA_IO = 1 << 5,
+    UPDATE_STATE = 1 << 6,
+    SNAPSHOT_BY_SLOT = 1 << 7,
+    SNAPSHOT_F32 = 1 << 8
+};
+
 typedef float f32;
 typedef u16 bf16, f16; /* bits */
 
