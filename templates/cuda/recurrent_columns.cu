@@ -12,6 +12,7 @@
 //@ include "cuda/prim.cuh"
 //@ include "cuda/token.cuh"
 //@ include "cuda/slots.cuh"
+//@ include "cuda/vector.cuh"
 //@ local shape = columns({ K = K, V = V, state = state },
 //@                       { tile_v = tile_v, warps = warps })
 //@ local vec, lanes, groups = shape.vec, shape.lanes, shape.groups
@@ -35,16 +36,29 @@
 //@ local packet = 8
 //@ while packet > 1 and packet * token_floats > room do packet = packet // 2 end
 
-/* A packet's tokens in shared memory. */
-struct packet {
-    float *q, *k;           /* [packet][K], as the recurrence uses them */
-    float *v, *d;           /* [packet][tile_v] */
-    float *sums;            /* [packet][warps][2][tile_v]: k'S, q'S */
-    float *decay, *beta;    /* [packet] */
-    float *kk, *qk;         /* [packet][packet]: k_t'k_s and q_t'k_s, decayed
-                               from after s to t */
-    void **to;              /* [packet]: the state after a token, or NULL */
+enum { PACKET = @(packet), PACKET_ROW = @(K), PACKET_THREADS = @(threads) };
+DEVICE int packet_place(int quad) { return 4 * quad; }
+DEVICE int packet_thread(void) { return thread_index(); }
+DEVICE void packet_sync(void) { block_sync(); }
+
+//@ include "cuda/packet.cuh"
+/* What else threads tell each other. */
+struct common {
+    float *v, *d; /* [PACKET][@(tile_v)] */
+    float *sums;  /* [PACKET][@(warps)][2][@(tile_v)]: k'S, q'S */
+    place *to;    /* [PACKET]: where the state after a token goes */
 };
+
+DEVICE common common_shared(void)
+{
+//@ local spans = ranked and packet or 1
+    SHARED(float, v, @(packet * tile_v));
+    SHARED(float, d, @(spans * tile_v));
+    SHARED(float, sums, @(spans * warps * 2 * tile_v));
+    SHARED(place, to, @(packet));
+    common x = {v, d, sums, to};
+    return x;
+}
 
 /* What a thread is for. */
 struct part {
@@ -81,52 +95,42 @@ DEVICE int row_of(const part &w, int i)
 
 /* ---- S ---- */
 
+//@ local piece = vector and "v4" or state -- a row's columns, as stored
+DEVICE @(piece) load_piece(const @(state) *from)
+{
+    return @(vector and "load_state(from)" or "*from");
+}
+
+DEVICE void unpack(@(piece) x, float *s)
+{
 //@ if vector then
-typedef v4 piece; /* the thread's columns of one row, as stored */
-DEVICE piece load_piece(const @(state) *p) { return load_state(p); }
-DEVICE void store_piece(@(state) *p, piece x) { store_state(p, x); }
+    unpack_state(x, s);
 //@ else
-typedef @(state) piece;
-DEVICE piece load_piece(const @(state) *p) { return *p; }
-DEVICE void store_piece(@(state) *p, piece x) { *p = x; }
-//@ end
-
-DEVICE void unpack(piece x, float *s)
-{
-//@ if not vector then
     s[0] = get_@(state)(&x);
-//@ elseif state == "f32" then
-    s[0] = float_of(x.x), s[1] = float_of(x.y);
-    s[2] = float_of(x.z), s[3] = float_of(x.w);
-//@ else
-//@     for i, word in ipairs { "x", "y", "z", "w" } do
-    s[@(2 * i - 2)] = low_@(state)(x.@(word));
-    s[@(2 * i - 1)] = high_@(state)(x.@(word));
-//@     end
 //@ end
 }
 
-DEVICE piece pack(const float *s)
+/* Element `at` of the state at `to` on. */
+DEVICE void store_piece(const place &to, i64 at, const float *s)
 {
-    piece x;
-//@ if not vector then
-    put_@(state)(&x, s[0]);
-//@ elseif state == "f32" then
-    x.x = bits_of(s[0]), x.y = bits_of(s[1]);
-    x.z = bits_of(s[2]), x.w = bits_of(s[3]);
+//@ if vector then
+    store_vector(to, at, s);
 //@ else
-//@     for i, word in ipairs { "x", "y", "z", "w" } do
-    x.@(word) = pair_@(state)(s[@(2 * i - 2)], s[@(2 * i - 1)]);
+//@     if both then
+    if (to.f32)
+        ((float *)to.at)[at] = s[0];
+    else
 //@     end
+    put_@(state)((@(state) *)to.at + at, s[0]);
 //@ end
-    return x;
 }
 
-DEVICE void load_rows(const part &w, const @(state) *from, piece *x)
+DEVICE void load_rows(const part &w, const @(state) *from,
+                      @(piece) (&x)[@(rows)])
 {
     if (!w.active)
         return;
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(rows); i++) {
         int row = row_of(w, i);
         @(guard)x[i] = load_piece(from + row * @(V));
@@ -134,12 +138,13 @@ DEVICE void load_rows(const part &w, const @(state) *from, piece *x)
 }
 
 /* Rows and columns that are not there are zeros. */
-DEVICE void unpack_rows(const part &w, const piece *x, float s[][@(vec)])
+DEVICE void unpack_rows(const part &w, const @(piece) (&x)[@(rows)],
+                        float (&s)[@(rows)][@(vec)])
 {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(rows); i++) {
         int row = row_of(w, i);
-#pragma unroll
+    UNROLL
         for (int j = 0; j < @(vec); j++)
             s[i][j] = 0;
         if (w.active && row < @(K))
@@ -147,154 +152,30 @@ DEVICE void unpack_rows(const part &w, const piece *x, float s[][@(vec)])
     }
 }
 
-DEVICE void store_rows(const part &w, @(state) *to, const float s[][@(vec)])
+DEVICE void store_rows(const part &w, const place &to,
+                       const float (&s)[@(rows)][@(vec)])
 {
-#pragma unroll
+    i64 at = w.column + w.own;
+    UNROLL
     for (int i = 0; i < @(rows); i++) {
         int row = row_of(w, i);
-        @(guard)store_piece(to + row * @(V), pack(s[i]));
+        @(guard)store_piece(to, at + row * @(V), s[i]);
     }
 }
 
-//@ if both then
-DEVICE void store_rows_f32(const part &w, float *to, const float s[][@(vec)])
-{
-#pragma unroll
-    for (int i = 0; i < @(rows); i++) {
-        int row = row_of(w, i);
-        float *at = to + row * @(V);
-//@     if not vector then
-        @(guard)*at = s[i][0];
-//@     else
-#pragma unroll
-        for (int j = 0; j < @(vec); j += 4) {
-            v4 x = {bits_of(s[i][j]), bits_of(s[i][j + 1]),
-                    bits_of(s[i][j + 2]), bits_of(s[i][j + 3])};
-            @(guard)store_state(at + j, x);
-        }
-//@     end
-    }
-}
-//@ end
-
-/* ---- the tokens of a packet ---- */
-
-//@ -- A warp reads some rows of q and k, then sums their squares.
-//@ local chunks = ceil_div(K, 128)
-//@ local batch = math.max(math.min(4 // chunks, ceil_div(2 * packet, warps)), 1)
-/* q and k of `count` tokens from t on. Row n is q or k of token n / 2. */
-DEVICE void read_keys(const gdr_recurrent_params &p, const part &w, i64 t,
-                      int count, const packet &to)
-{
-    int warp = thread_index() / 32, lane = thread_index() % 32;
-    i64 h = key_head(p, w.hv);
-
-    for (int first = warp; first < 2 * count; first += @(batch * warps)) {
-        float x[@(batch)][@(4 * chunks)];
-#pragma unroll
-        for (int i = 0; i < @(batch); i++) {
-            int n = first + i * @(warps);
-            if (n >= 2 * count)
-                break;
-            const @(io) *row = n % 2 ? k_row(p, w.b, t + n / 2, h)
-                                     : q_row(p, w.b, t + n / 2, h);
-            bool aligned = row_aligned(row);
-#pragma unroll
-            for (int c = 0; c < @(chunks); c++) {
-                int at = c * 128 + lane * 4;
-                if (at < @(K))
-                    read_four(row + at, aligned, x[i] + c * 4);
-            }
-        }
-#pragma unroll
-        for (int i = 0; i < @(batch); i++) {
-            int n = first + i * @(warps);
-            if (n >= 2 * count)
-                break;
-            float squares = 0;
-//@ if l2norm then
-#pragma unroll
-            for (int c = 0; c < @(4 * chunks); c++)
-                if (c / 4 * 128 + lane * 4 < @(K))
-                    squares = fused(x[i][c], x[i][c], squares);
-#pragma unroll
-            for (int mask = 16; mask; mask /= 2)
-                squares = plus(squares, shuffle_xor(squares, mask));
-//@ end
-            float by = n % 2 ? k_factor(squares) : q_factor(p, squares);
-            float *out = (n % 2 ? to.k : to.q) + n / 2 * @(K);
-#pragma unroll
-            for (int c = 0; c < @(4 * chunks); c++) {
-                int at = c / 4 * 128 + lane * 4 + c % 4;
-                if (at < @(K))
-                    out[at] = times(x[i][c], by);
-            }
-        }
-    }
-}
-
-DEVICE void read_values(const gdr_recurrent_params &p, const part &w, i64 t,
-                        int count, const packet &to)
+/* v and where states go, of w.count tokens from t on. */
+DEVICE void read_packet(const gdr_recurrent_params &p, const part &w,
+                        const slots &from, i64 t, int count, const common &x)
 {
     for (int i = thread_index(); i < count * @(tile_v); i += @(threads)) {
         int column = i % @(tile_v);
         if (column < w.columns)
-            to.v[i] = get_@(io)(v_row(p, w.b, t + i / @(tile_v), w.hv) +
-                                w.column + column);
+            x.v[i] = get_@(io)(v_row(p, w.b, t + i / @(tile_v), w.hv) +
+                               w.column + column);
     }
-}
-
-/* Gates, and where states go: a thread per token, of the last warp. */
-DEVICE void read_scalars(const gdr_recurrent_params &p, const part &w,
-                         const slots &from, i64 t, int count, const packet &to)
-{
-    int n = thread_index() - @(threads - 32);
-    if (n < 0 || n >= count)
-        return;
-    gates x = read_gates(p, w.b, t + n, w.hv);
-    to.decay[n] = x.decay;
-    to.beta[n] = x.beta;
-//@ if contract ~= "final" then
-    to.to[n] = state_after(p, from, w.b, w.hv, t + n).at;
-//@ else
-    (void)from;
-//@ end
-}
-
-/* q_t'k_s for s <= t and k_t'k_s for s < t, where tokens meet; a pair per warp.
- * As gates decay what s left behind: products, since a difference of summed
- * logarithms is neither exact nor always finite. */
-DEVICE void multiply_keys(int count, const packet &w)
-{
-    int warp = thread_index() / 32, lane = thread_index() % 32;
-//@ if ranked then
-    for (int pair = warp; pair < count * count; pair += @(warps)) {
-        int row = pair / count, column = pair % count;
-        bool upper = column > row;
-        int t = upper ? column : row, s = upper ? row : column;
-        const float *a = (upper ? w.k : w.q) + t * @(K);
-        float *to = (upper ? w.kk : w.qk) + t * @(packet) + s;
-//@ else
-    for (int t = warp; t < count; t += @(warps)) {
-        int s = t;
-        const float *a = w.q + t * @(K);
-        float *to = w.qk + t * @(packet) + s;
-//@ end
-        float sum = 0;
-#pragma unroll
-        for (int i = 0; i < @(K); i += 32)
-            if (i + lane < @(K))
-                sum = fused(a[i + lane], w.k[s * @(K) + i + lane], sum);
-#pragma unroll
-        for (int mask = 16; mask; mask /= 2)
-            sum = plus(sum, shuffle_xor(sum, mask));
-//@ if ranked then
-        for (int r = s + 1; r <= t; r++)
-            sum = times(sum, w.decay[r]);
-//@ end
-        if (lane == 0)
-            *to = sum;
-    }
+    int i = @(threads - 1) - thread_index();
+    if (i < count)
+        x.to[i] = state_after(p, from, w.b, w.hv, t + i);
 }
 
 /* ---- the recurrence ---- */
@@ -323,20 +204,20 @@ DEVICE void read_run(const float *x, int row, float *out)
 //@ assert(n >= 1)
 /* k'S and q'S of the thread's rows, added to those of the warp's other groups
  * and left for the other warps. */
-DEVICE void add_rows(const part &w, const float s[][@(vec)], const float *q,
+DEVICE void add_rows(const part &w, const float (&s)[@(rows)][@(vec)], const float *q,
                      const float *k, float *to)
 {
     float sum[@(2 * vec)] = {0};
     int first = 0;
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(rows); i += @(run)) {
         float kk[@(run)], qq[@(run)];
         int row = row_of(w, i);
         read_run(k, row, kk);
         read_run(q, row, qq);
-#pragma unroll
+    UNROLL
         for (int r = 0; r < @(run); r++)
-#pragma unroll
+    UNROLL
             for (int j = 0; j < @(vec); j++) {
                 sum[j] = fused(s[i + r][j], kk[r], sum[j]);
                 sum[@(vec) + j] = fused(s[i + r][j], qq[r], sum[@(vec) + j]);
@@ -345,7 +226,7 @@ DEVICE void add_rows(const part &w, const float s[][@(vec)], const float *q,
 //@ for _, fold in ipairs(folds) do
     {
         bool upper = thread_index() & @(fold.mask);
-#pragma unroll
+    UNROLL
         for (int i = 0; i < @(fold.n); i++) {
             float give = upper ? sum[i] : sum[i + @(fold.n)];
             float keep = upper ? sum[i + @(fold.n)] : sum[i];
@@ -357,14 +238,14 @@ DEVICE void add_rows(const part &w, const float s[][@(vec)], const float *q,
     to += thread_index() / 32 * @(2 * tile_v) + w.own;
     to += first / @(vec) * @(tile_v) + first % @(vec);
 //@ if n >= 4 then
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(n); i += 4) {
         v4 x = {bits_of(sum[i]), bits_of(sum[i + 1]), bits_of(sum[i + 2]),
                 bits_of(sum[i + 3])};
         store_v4(to + i / @(vec) * @(tile_v) + i % @(vec), x);
     }
 //@ else
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(n); i++)
         to[i / @(vec) * @(tile_v) + i % @(vec)] = sum[i];
 //@ end
@@ -374,68 +255,56 @@ DEVICE void add_rows(const part &w, const float s[][@(vec)], const float *q,
 DEVICE float add_warps(const float *sums)
 {
     float sum = sums[0];
-#pragma unroll
+    UNROLL
     for (int i = 1; i < @(warps); i++)
         sum = plus(sum, sums[i * @(2 * tile_v)]);
     return sum;
 }
 
 //@ if ranked then
-//@     -- one pass over S for all tokens, and for `final` one update, too
-//@     local at_once = contract == "final"
 /* d and o of all tokens from one S, by forward substitution: each d_t lacks
  * what the d_s before it put into S. */
 DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t,
-                  int count, const packet &x)
+                  const packet &a, const common &x)
 {
     for (int c = thread_index(); c < w.columns; c += @(threads)) {
-        float d[@(packet)], since = 1;
-#pragma unroll
-        for (int i = 0; i < @(packet); i++) {
-            if (i >= count)
+        float d[PACKET];
+    UNROLL
+        for (int i = 0; i < PACKET; i++) {
+            if (i >= a.count)
                 break;
             const float *sums = x.sums + i * @(2 * tile_v * warps) + c;
-            since = times(since, x.decay[i]);
+            float since = a.since[i];
             float y = fused(-since, add_warps(sums), x.v[i * @(tile_v) + c]);
             float o = times(since, add_warps(sums + @(tile_v)));
-#pragma unroll
+    UNROLL
             for (int s = 0; s < i; s++)
-                y = fused(-x.kk[i * @(packet) + s], d[s], y);
-            d[i] = times(y, x.beta[i]);
-#pragma unroll
+                y = fused(-a.kk[i * PACKET + s], d[s], y);
+            d[i] = times(y, a.beta[i]);
+    UNROLL
             for (int s = 0; s <= i; s++)
-                o = fused(x.qk[i * @(packet) + s], d[s], o);
+                o = fused(a.qk[i * PACKET + s], d[s], o);
             put_@(io)(o_row(p, w.b, t + i, w.hv) + w.column + c, o);
         }
-//@     if at_once then
-        since = 1;
-#pragma unroll
-        for (int i = @(packet - 1); i >= 0; i--) {
-            if (i >= count)
-                continue;
-            x.d[i * @(tile_v) + c] = times(d[i], since);
-            since = times(since, x.decay[i]);
-        }
-//@     else
-#pragma unroll
-        for (int i = 0; i < @(packet); i++)
-            if (i < count)
-                x.d[i * @(tile_v) + c] = d[i];
-//@     end
+        UNROLL
+        for (int i = 0; i < PACKET; i++)
+            if (i < a.count)
+                x.d[i * @(tile_v) + c] =
+                    @(contract == "final" and "times(d[i], a.until[i])" or "d[i]");
     }
 }
 //@ else
 /* d and o of token i of the packet. */
 DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
-                  const packet &x)
+                  const packet &a, const common &x)
 {
     for (int c = thread_index(); c < w.columns; c += @(threads)) {
         const float *sums = x.sums + c;
-        float decay = x.decay[i];
+        float decay = a.decay[i];
         float y = fused(-decay, add_warps(sums), x.v[i * @(tile_v) + c]);
-        float d = times(y, x.beta[i]);
+        float d = times(y, a.beta[i]);
         float o = times(decay, add_warps(sums + @(tile_v)));
-        o = fused(x.qk[i * @(packet + 1)], d, o);
+        o = fused(a.qk[i * (PACKET + 1)], d, o);
         x.d[c] = d;
         put_@(io)(o_row(p, w.b, t + i, w.hv) + w.column + c, o);
     }
@@ -443,43 +312,26 @@ DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
 //@ end
 
 /* S = decay S + k d'. */
-DEVICE void advance(const part &w, float s[][@(vec)], float decay,
+DEVICE void advance(const part &w, float (&s)[@(rows)][@(vec)], float decay,
                     const float *k, const float *d)
 {
     float dd[@(vec)];
-#pragma unroll
+    UNROLL
     for (int j = 0; j < @(vec); j++)
         dd[j] = d[w.own + j];
-#pragma unroll
+    UNROLL
     for (int i = 0; i < @(rows); i += @(run)) {
         float kk[@(run)];
         read_run(k, row_of(w, i), kk);
-#pragma unroll
+    UNROLL
         for (int r = 0; r < @(run); r++)
-#pragma unroll
+    UNROLL
             for (int j = 0; j < @(vec); j++) {
                 float x = fused(kk[r], dd[j], times(decay, s[i + r][j]));
                 s[i + r][j] = @(round_between_tokens and "round_" .. state or "")(x);
             }
     }
 }
-
-//@ if contract ~= "final" then
-/* S to where token t's state goes. */
-DEVICE void store_after(const gdr_recurrent_params &p, const part &w, void *to,
-                        const float s[][@(vec)])
-{
-    i64 first = w.column + w.own;
-//@     if both then
-    if (p.flags & SNAPSHOT_F32)
-        store_rows_f32(w, (float *)to + first, s);
-    else
-//@     end
-    if (to)
-        store_rows(w, (@(state) *)to + first, s);
-    (void)p;
-}
-//@ end
 
 DEVICE void write_zeros(const gdr_recurrent_params &p, const part &w)
 {
@@ -488,91 +340,84 @@ DEVICE void write_zeros(const gdr_recurrent_params &p, const part &w)
             put_@(io)(o_row(p, w.b, t, w.hv) + w.column + c, 0);
 }
 
-/* `count` tokens from t on. */
+/* The tokens of a packet, from t on. */
 DEVICE void run_packet(const gdr_recurrent_params &p, const part &w, i64 t,
-                       int count, const packet &x, float s[][@(vec)])
+                       const packet &a, const common &x,
+                       float (&s)[@(rows)][@(vec)])
 {
-    multiply_keys(count, x);
 //@ if ranked then
-    for (int i = 0; i < count; i++)
-        add_rows(w, s, x.q + i * @(K), x.k + i * @(K),
+    for (int i = 0; i < a.count; i++)
+        add_rows(w, s, a.q + i * @(K), a.k + i * @(K),
                  x.sums + i * @(2 * tile_v * warps));
     block_sync();
-    solve(p, w, t, count, x);
+    solve(p, w, t, a, x);
     block_sync();
     if (!w.active)
         return;
+    for (int i = 0; i < a.count; i++) {
 //@     if contract == "final" then
-    float decay = x.decay[0];
-    for (int i = 1; i < count; i++)
-        decay = times(decay, x.decay[i]);
-    for (int i = 0; i < count; i++)
-        advance(w, s, i == 0 ? decay : 1, x.k + i * @(K),
-                x.d + i * @(tile_v));
+        float decay = i == 0 ? a.since[a.count - 1] : 1;
 //@     else
-    for (int i = 0; i < count; i++) {
-        advance(w, s, x.decay[i], x.k + i * @(K), x.d + i * @(tile_v));
-        store_after(p, w, x.to[i], s);
-    }
+        float decay = a.decay[i];
 //@     end
+        advance(w, s, decay, a.k + i * @(K), x.d + i * @(tile_v));
+//@     if contract ~= "final" then
+        if (x.to[i].at)
+            store_rows(w, x.to[i], s);
+//@     end
+    }
 //@ else
-    for (int i = 0; i < count; i++) {
-        add_rows(w, s, x.q + i * @(K), x.k + i * @(K), x.sums);
+    for (int i = 0; i < a.count; i++) {
+        add_rows(w, s, a.q + i * @(K), a.k + i * @(K), x.sums);
         block_sync();
-        solve(p, w, t, i, x);
+        solve(p, w, t, i, a, x);
         block_sync();
         if (!w.active)
             continue;
-        advance(w, s, x.decay[i], x.k + i * @(K), x.d);
+        advance(w, s, a.decay[i], a.k + i * @(K), x.d);
 //@     if contract ~= "final" then
-        store_after(p, w, x.to[i], s);
+        if (x.to[i].at)
+            store_rows(w, x.to[i], s);
 //@     end
     }
+//@ end
+//@ if contract == "final" then
+    if (t + a.count == p.T && w.active)
+        store_rows(w, x.to[a.count - 1], s);
 //@ end
 }
 
 KERNEL LAUNCH_BOUNDS(@(threads), @(blocks))
-    gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
+gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
-    SHARED(float, q, @(packet * K));
-    SHARED(float, k, @(packet * K));
-    SHARED(float, v, @(packet * tile_v));
-//@ local spans = ranked and packet or 1
-    SHARED(float, d, @(spans * tile_v));
-    SHARED(float, sums, @(spans * warps * 2 * tile_v));
-    SHARED(float, decay, @(packet));
-    SHARED(float, beta, @(packet));
-    SHARED(float, kk, @(ranked and packet * packet or 1));
-    SHARED(float, qk, @(packet * packet));
-    SHARED(void *, to, @(contract == "final" and 1 or packet));
-    packet x = {q, k, v, d, sums, decay, beta, kk, qk, to};
 //@ if pdl == 1 then
     grid_wait();
-    grid_release();
 //@ end
-
+    packet a = packet_shared();
+    common x = common_shared();
     part w = find_part(p);
     slots from = find_slots(p, w.b, w.hv);
     if (!from.valid) {
         write_zeros(p, w);
         return;
     }
-    @(state) *at = (@(state) *)p.state + from.read + w.column + w.own;
-    piece stored[@(rows)];
+    place home = {(@(state) *)p.state + from.read};
+    @(piece) stored[@(rows)];
     float s[@(rows)][@(vec)];
-    load_rows(w, at, stored);
-    for (i64 t = 0; t < p.T; t += @(packet)) {
-        int count = p.T - t < @(packet) ? (int)(p.T - t) : @(packet);
+    load_rows(w, (@(state) *)home.at + w.column + w.own, stored);
+//@ if pdl == 1 then
+    grid_release();
+//@ end
+    for (i64 t = 0; t < p.T; t += PACKET) {
+        int count = p.T - t < PACKET ? (int)(p.T - t) : PACKET;
         if (t > 0)
             block_sync();
-        read_keys(p, w, t, count, x);
-        read_values(p, w, t, count, x);
-        read_scalars(p, w, from, t, count, x);
-        block_sync();
+        read_packet(p, w, from, t, count, x);
+        prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t);
         if (t == 0)
             unpack_rows(w, stored, s);
-        run_packet(p, w, t, count, x, s);
+        run_packet(p, w, t, a, x, s);
     }
-    if (@(contract == "final" and "true" or "updates_slot(p)") && w.active)
-        store_rows(w, at, s);
+    if (updates_slot(p) && w.active)
+        store_rows(w, home, s);
 }

@@ -3,11 +3,6 @@
 
 local function narrow(s, d) return d.sms > 16 and 16 or 32 end
 
-local function modern(d)
-  return string.find(d.arch, "^sm_[789]%d%a?$") == nil or
-         string.find(d.arch, "^sm_9") ~= nil
-end
-
 return {
   op = "recurrent",
   doc = "[K][V]: a column per lane, K split over lanes and warps, S in registers",
@@ -45,7 +40,7 @@ return {
         return c.rank == 1 or s.round_between_tokens or c.tile_v == 32
       end },
     { "pdl: cards since sm_90 have it",
-      function(c, s, d) return c.pdl == 0 or modern(d) end },
+      function(c, s, d) return c.pdl == 0 or sm(d.arch) >= 90 end },
     { "pdl: it hides a launch, which matters where tiles are small",
       function(c) return c.pdl == 0 or c.tile_v == 16 end },
   },
