@@ -87,15 +87,24 @@ DEVICE u32 to_bf16(float x)
 
 /* ---- global memory ---- */
 
+#if __CUDA_ARCH__ >= 800
+/* Loads and stores of 16 bytes take the hint only as a policy. */
+DEVICE u64 evict_first(void)
+{
+    u64 policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    return policy;
+}
+#endif
 /* 16 bytes of a state: touched once, so kept out of L1 and first to leave L2. */
 DEVICE v4 load_state(const void *p)
 {
     v4 x;
 #if __CUDA_ARCH__ >= 800
-    asm volatile("ld.global.L1::no_allocate.L2::evict_first.v4.u32 "
-                 "{%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.u32 "
+                 "{%0,%1,%2,%3}, [%4], %5;"
                  : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
-                 : "l"(p));
+                 : "l"(p), "l"(evict_first()));
 #else
     asm volatile("ld.global.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
@@ -106,9 +115,10 @@ DEVICE v4 load_state(const void *p)
 DEVICE void store_state(void *p, v4 x)
 {
 #if __CUDA_ARCH__ >= 800
-    asm volatile("st.global.L1::no_allocate.L2::evict_first.v4.u32 [%0], "
-                 "{%1,%2,%3,%4};"
-                 :: "l"(p), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
+    asm volatile("st.global.L1::no_allocate.L2::cache_hint.v4.u32 [%0], "
+                 "{%1,%2,%3,%4}, %5;"
+                 :: "l"(p), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w),
+                    "l"(evict_first())
                  : "memory");
 #else
     asm volatile("st.global.v4.u32 [%0], {%1,%2,%3,%4};"
