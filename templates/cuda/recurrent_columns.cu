@@ -163,10 +163,11 @@ DEVICE void store_rows(const part &w, const place &to,
     }
 }
 
-/* v and where states go, of w.count tokens from t on. */
-DEVICE void read_packet(const gdr_recurrent_params &p, const part &w,
-                        const slots &from, i64 t, int count, const common &x)
+/* All that a packet of tokens from t on needs beside S. */
+DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
+                    const slots &from, i64 t, packet &a, const common &x)
 {
+    int count = p.T - t < PACKET ? (int)(p.T - t) : PACKET;
     for (int i = thread_index(); i < count * @(tile_v); i += @(threads)) {
         int column = i % @(tile_v);
         if (column < w.columns)
@@ -176,6 +177,7 @@ DEVICE void read_packet(const gdr_recurrent_params &p, const part &w,
     int i = @(threads - 1) - thread_index();
     if (i < count)
         x.to[i] = state_after(p, from, w.b, w.hv, t + i);
+    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t);
 }
 
 /* ---- the recurrence ---- */
@@ -408,15 +410,15 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 //@ if pdl == 1 then
     grid_release();
 //@ end
-    for (i64 t = 0; t < p.T; t += PACKET) {
-        int count = p.T - t < PACKET ? (int)(p.T - t) : PACKET;
-        if (t > 0)
-            block_sync();
-        read_packet(p, w, from, t, count, x);
-        prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t);
-        if (t == 0)
-            unpack_rows(w, stored, s);
+    prepare(p, w, from, 0, a, x);
+    unpack_rows(w, stored, s);
+    for (i64 t = 0;;) {
         run_packet(p, w, t, a, x, s);
+        t += PACKET;
+        if (t >= p.T)
+            break;
+        block_sync();
+        prepare(p, w, from, t, a, x);
     }
     if (updates_slot(p) && w.active)
         store_rows(w, home, s);
