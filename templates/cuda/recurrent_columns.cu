@@ -27,13 +27,13 @@
 //@ local guard = K % groups == 0 and "" or "if (row < " .. K .. ") "
 
 //@ -- Registers of a thread, and so blocks of a multiprocessor.
-//@ local registers = shape.floats <= 16 and 64 or shape.floats <= 32 and 80 or 128
+//@ local registers = shape.floats <= 16 and 64 or shape.floats <= 32 and 96 or 128
 //@ local blocks = math.max(math.min(65536 // registers, 1024) // threads, 1)
 
 //@ -- Tokens of a packet: as many as shared memory has room for, in all blocks.
 //@ local token_floats = 2 * K + 2 * tile_v * (warps + 1)
 //@ local room = math.min(40, 96 // blocks) * 1024 // 4
-//@ local packet = 8
+//@ local packet = 4
 //@ while packet > 1 and packet * token_floats > room do packet = packet // 2 end
 
 enum { PACKET = @(packet), PACKET_ROW = @(K), PACKET_THREADS = @(threads) };
