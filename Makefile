@@ -6,7 +6,11 @@
 #   make bench         the figures of bench/README.md
 #   make install PREFIX=DIR [DESTDIR=DIR]
 #
-# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS.
+#   make gpu-check      every variant of every list, verified on card 0
+#   make gpu-bench      the figures of bench/README.md that a card gives
+#
+# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS,
+# PORTABLE.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -42,8 +46,12 @@ CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
 INCS_runtime = $(CUDA_FLAGS)
 INCS_tuner = $(CUDA_FLAGS)
 INCS_tests = $(CUDA_FLAGS)
-LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
-LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
+# PORTABLE=1: programs that run where only libc is.
+static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
+comma := ,
+LIBS_LIB = $(call static,$(call pkg,--libs,sqlite3 libsodium)) -ldl -lm -pthread
+LIBS_ALL = $(call static,$(call pkg,--libs,lua5.4 jansson sqlite3 libsodium)) \
+           -ldl -lm -pthread
 
 LIB_SRC := $(wildcard runtime/*.c db/*.c)
 APP_SRC := $(wildcard generator/*.c) \
@@ -53,7 +61,8 @@ TEST_LIB := $(filter-out $(TEST_SRC),$(wildcard tests/*.c))
 BENCH_SRC := $(shell grep -l '^int main' bench/*.c 2>/dev/null)
 BENCH_LIB := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 PACKED := $(sort $(wildcard generator/*.lua templates/*.lua templates/*/* \
-            tuner/shapes/*.lua) runtime/recurrent_abi.h)
+            tuner/shapes/*.lua) runtime/recurrent_abi.h \
+            tuner/emulator/calls.h tuner/emulator/prim_emu.h)
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJ := $(call objs,$(LIB_SRC)) $(BUILD)/schema_sql.o
@@ -71,7 +80,8 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests benches examples deps tune check check-all check-format \
-        check-tidy check-asan check-tsan bench install uninstall format clean
+        check-tidy check-asan check-tsan bench gpu-check gpu-bench \
+        install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
 tests: $(TEST_BIN) $(BUILD)/gdr-tune $(FAKE_LIB)
@@ -157,8 +167,8 @@ check: | $(FIRST)
 
 check-all: check
 	@$(MAKE) -s -j$(JOBS) benches
-	GDR_THOROUGH=1 \
-	    prove --timer -j$(JOBS) -e 'sh tests/run.sh' $(TEST_BIN)
+	GDR_THOROUGH=1 prove --timer -j$(JOBS) -e 'sh tests/run.sh' \
+	    tests/cards.t $(TEST_BIN)
 
 TAP := $(wildcard tests/*.t)
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -170,9 +180,9 @@ TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-C_FILES := $(wildcard include/*.h runtime/*.[ch] db/*.[ch] generator/*.[ch] \
-             tuner/*.[ch] tuner/*/*.[ch] tests/*.[ch] tests/fake/*.[ch] bench/*.[ch] \
-             examples/*.c)
+C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] \
+             db/*.[ch] generator/*.[ch] tuner/*.[ch] tuner/*/*.[ch] \
+             tests/*.[ch] tests/fake/*.[ch] bench/*.[ch] examples/*.c))
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(APP_SRC) \
                  tuner/main.c)
 
@@ -193,6 +203,12 @@ format:
 bench: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) all benches
 	sh bench/run.sh $(BUILD)
+
+# What only a card can show. The results are files in OUT.
+OUT ?= $(BUILD)/gpu
+gpu-check gpu-bench: gpu-%: | $(FIRST)
+	@$(MAKE) -s -j$(JOBS) $(BUILD)/gdr-tune
+	sh bench/gpu.sh $* $(BUILD)/gdr-tune $(OUT)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

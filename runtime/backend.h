@@ -24,6 +24,8 @@ typedef struct gdr_device_info {
 
 typedef struct gdr_backend {
     const char *kind;
+    size_t state_align; /* bytes at whose multiples a state must begin;
+                           0 and 1: anywhere */
     /* name is what follows "kind:" or "" */
     gdr_status (*open)(const char *name, const gdr_device_options *options,
                        void **dev, char *msg, size_t n);

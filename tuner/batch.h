@@ -27,6 +27,7 @@ typedef struct gdr_entrant {
     int stored;          /* ... and from an earlier run */
     int twin;            /* entrant with the same code and geometry, or -1 */
     int timeouts;        /* of its gate: a busy machine is no proof */
+    int alone;           /* failed in a used worker: wants one of its own */
     const char *outcome; /* static text */
     double error_o, error_s;
     char note[1024];   /* why it failed, also when that was stored */

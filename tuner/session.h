@@ -25,7 +25,8 @@ typedef struct gdr_session {
     char protocol[64];
     int scripted; /* times come from a hash, not from a clock */
     uint64_t script_seed;
-    int jobs;
+    int jobs;       /* compilers at once */
+    int posts;      /* workers that judge at once */
     int64_t device; /* row; 0 in a dry run */
     int64_t run;    /* row; 0 until there is something to do */
     double began_s; /* gdr_now */

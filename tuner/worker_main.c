@@ -25,6 +25,8 @@ typedef struct child {
     int at;       /* next set of the ring */
     int64_t walk; /* where the roofline goes on */
     char msg[512];
+    const char *outcome; /* of a failed request, NULL: "launch" */
+    int poisoned;        /* the device */
 } child;
 
 static void say(child *c, gdr_request type, gdr_packet *body)
@@ -65,18 +67,14 @@ static gdr_status obey_open(child *c, gdr_packet *in, gdr_packet *out)
 {
     const char *device = gdr_packet_get_text(in);
     gdr_device_options o = {.size = sizeof o};
-    const gdr_backend *backend;
-    gdr_status st;
 
     (void)out;
     o.threads = (int32_t)gdr_packet_get_int(in);
     c->recipe = calloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
     if (!c->recipe)
         return fail(c, GDR_ERR_NO_MEMORY, "out of memory");
-    st = gdr_backend_open(device, &o, &backend, &c->dev, c->msg, sizeof c->msg);
-    if (st == GDR_OK)
-        c->target = gdr_target_find(backend->kind);
-    return st;
+    return gdr_target_open(device, &o, &c->target, &c->dev, c->msg,
+                           sizeof c->msg);
 }
 
 static void get_step(gdr_packet *in, gdr_step_text *t)
@@ -110,6 +108,7 @@ static gdr_status obey_load(child *c, gdr_packet *in, gdr_packet *out)
     (void)out;
     if (!r || !s || bytes != sizeof r->s)
         return fail(c, GDR_ERR_INTERNAL, "a load request is damaged");
+    gdr_recipe_unload(r); /* what stood there */
     memset(r, 0, sizeof *r);
     memcpy(&r->s, s, bytes);
     r->backend = c->target->backend;
@@ -128,6 +127,17 @@ static gdr_status obey_load(child *c, gdr_packet *in, gdr_packet *out)
     return st;
 }
 
+/* The device's own words, where it has any. */
+static gdr_status fail_launch(child *c, gdr_status st, const char *what)
+{
+    char note[sizeof c->msg] = "";
+
+    if (c->target->explain)
+        c->poisoned =
+            c->target->explain(c->dev, &c->outcome, note, sizeof note);
+    return fail(c, st, "%s: %s", what, note[0] ? note : gdr_strerror(st));
+}
+
 static gdr_status obey_verify(child *c, gdr_packet *in, gdr_packet *out)
 {
     gdr_recipe *r = named(c, in);
@@ -143,12 +153,13 @@ static gdr_status obey_verify(child *c, gdr_packet *in, gdr_packet *out)
         return fail(c, GDR_ERR_INTERNAL, "a verify request is damaged");
     st = gdr_verify(c->target, r, &o, &v);
     if (st != GDR_OK)
-        return fail(c, st, "the judge failed: %s", gdr_strerror(st));
+        return fail_launch(c, st, "the judge failed");
     gdr_packet_put_text(out, v.outcome);
     gdr_packet_put_real(out, v.error_o);
     gdr_packet_put_real(out, v.error_s);
     gdr_packet_put_int(out, v.cases);
     gdr_packet_put_text(out, v.note);
+    gdr_packet_put_int(out, v.poisoned);
     return GDR_OK;
 }
 
@@ -195,7 +206,7 @@ static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
         st = c->target->time(r, c->work->set, c->work->n_sets, &c->at, launches,
                              &ns);
     if (st != GDR_OK)
-        return fail(c, st, "launch: %s", gdr_strerror(st));
+        return fail_launch(c, st, "launch");
     gdr_packet_put_real(out, ns);
     return GDR_OK;
 }
@@ -213,7 +224,7 @@ static gdr_status obey_roofline(child *c, gdr_packet *in, gdr_packet *out)
         c->target->roofline(c->dev, w->states, (size_t)(w->between * w->n_sets),
                             (size_t)w->size.rewrite, &c->walk, &ns);
     if (st != GDR_OK)
-        return fail(c, st, "roofline: %s", gdr_strerror(st));
+        return fail_launch(c, st, "roofline");
     gdr_packet_put_real(out, ns);
     return GDR_OK;
 }
@@ -233,6 +244,8 @@ static void answer(child *c, uint32_t type, gdr_packet *in)
     gdr_packet out = {0};
 
     c->msg[0] = 0;
+    c->outcome = NULL;
+    c->poisoned = 0;
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         if (requests[i].type == type)
             st = requests[i].obey(c, in, &out);
@@ -243,6 +256,8 @@ static void answer(child *c, uint32_t type, gdr_packet *in)
     gdr_packet_free(&out);
     gdr_packet_put_int(&out, st);
     gdr_packet_put_text(&out, c->msg[0] ? c->msg : gdr_strerror(st));
+    gdr_packet_put_text(&out, c->outcome ? c->outcome : "launch");
+    gdr_packet_put_int(&out, c->poisoned);
     say(c, GDR_SAY_FAILED, &out);
 }
 
