@@ -241,10 +241,8 @@ static gdr_status compile_known(const gdr_nvrtc *l, const char *text,
              .out = out,
              .log = log,
              .n = n};
-    gdr_status st;
+    gdr_status st = compile(&j, text);
 
-    log[0] = 0;
-    st = compile(&j, text);
     if (st != GDR_OK) {
         free(out->code);
         out->code = NULL;
@@ -265,8 +263,11 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
     char *text;
 
     memset(out, 0, sizeof *out);
-    if (!l || knows(l, arch, log, n) != GDR_OK)
+    if (!l)
+        return GDR_ERR_IO;
+    if (knows(l, arch, log, n) != GDR_OK)
         return GDR_ERR_COMPILE;
+    log[0] = 0;
     snprintf(out->isa, sizeof out->isa, "%s", arch);
     text = strndup(source, bytes); /* NVRTC wants the 0 */
     st = text ? compile_known(l, text, arch, limit_s, out, log, n)
@@ -303,7 +304,8 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
 {
     (void)source, (void)bytes, (void)arch, (void)limit_s;
     memset(out, 0, sizeof *out);
-    return not_built(log, n);
+    not_built(log, n);
+    return GDR_ERR_IO;
 }
 
 #endif

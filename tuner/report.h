@@ -38,6 +38,8 @@ typedef struct gdr_progress {
     double left_s; /* < 0: unknown, taken from the rate so far */
 } gdr_progress;
 void gdr_report_progress(gdr_report *r, const gdr_progress *p);
+/* Takes the progress line away: before anything else is printed. */
+void gdr_report_clear(gdr_report *r);
 
 /* A line for a person, on err; level 0 always, 1 unless quiet, 2 verbose. */
 void gdr_report_say(gdr_report *r, int level, const char *format, ...)
@@ -50,6 +52,21 @@ void gdr_report_winner(gdr_report *r, const gdr_winner_row *row);
 /* A problem had its winner before this run: JSON object, nothing for a person.
  */
 void gdr_report_stored(gdr_report *r, const gdr_winner_row *row);
+
+/* What a device that checks and never times found of a static problem. */
+typedef struct gdr_failure {
+    const char *kernel, *config, *outcome, *note;
+} gdr_failure;
+
+typedef struct gdr_checked {
+    const char *statics, *device; /* fingerprint */
+    int64_t variants, clean;
+    const gdr_failure *failed; /* [variants - clean] */
+} gdr_checked;
+
+/* A JSON object on out with keys problem device variants clean failed (a list
+ * of kernel config outcome note), or lines on err: one, and one a failure. */
+void gdr_report_checked(gdr_report *r, const gdr_checked *c);
 
 /*
  * The table of all winners: problem, config, time, GB/s, gain, % of roofline,

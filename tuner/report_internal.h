@@ -15,9 +15,6 @@ struct gdr_report {
     void *here; /* this machine's cpu, or NULL */
 };
 
-/* Takes the progress line away before anything else is printed. */
-void gdr_report_clear(gdr_report *r);
-
 /* Figures of a winner; NaN when they cannot be told. */
 typedef struct gdr_rates {
     double gbps, roofline;
