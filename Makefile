@@ -61,7 +61,8 @@ TEST_LIB := $(filter-out $(TEST_SRC),$(wildcard tests/*.c))
 BENCH_SRC := $(shell grep -l '^int main' bench/*.c 2>/dev/null)
 BENCH_LIB := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 PACKED := $(sort $(wildcard generator/*.lua templates/*.lua templates/*/* \
-            tuner/shapes/*.lua) runtime/recurrent_abi.h)
+            tuner/shapes/*.lua) runtime/recurrent_abi.h \
+            tuner/emulator/calls.h tuner/emulator/prim_emu.h)
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJ := $(call objs,$(LIB_SRC)) $(BUILD)/schema_sql.o
@@ -173,9 +174,9 @@ TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-C_FILES := $(wildcard include/*.h runtime/*.[ch] db/*.[ch] generator/*.[ch] \
+C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] db/*.[ch] generator/*.[ch] \
              tuner/*.[ch] tuner/*/*.[ch] tests/*.[ch] bench/*.[ch] \
-             examples/*.c)
+             examples/*.c))
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(APP_SRC) \
                  tuner/main.c)
 

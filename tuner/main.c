@@ -84,8 +84,9 @@ static int run_tune(program *p)
         return EXIT_INTERRUPTED;
     }
     if (r.missing)
-        gdr_report_say(p->report, 0, "%lld of %lld problems have no winner",
-                       (long long)r.missing, (long long)r.problems);
+        gdr_report_say(p->report, 0, "%lld of %lld problems have %s",
+                       (long long)r.missing, (long long)r.problems,
+                       r.checked ? "variants that failed" : "no winner");
     return r.missing ? EXIT_MISSING : 0;
 }
 

@@ -274,3 +274,41 @@ void gdr_report_stored(gdr_report *r, const gdr_winner_row *row)
     if (r->o.json)
         print_object(r, row);
 }
+
+/* ---- a device that only checks ---- */
+
+static void print_checked(gdr_report *r, const gdr_checked *c)
+{
+    json_t *o = json_object(), *list = json_array();
+
+    for (int64_t i = 0; i < c->variants - c->clean; i++) {
+        json_t *f = json_object();
+        json_object_set_new(f, "kernel", gdr_json_text(c->failed[i].kernel));
+        json_object_set_new(f, "config", gdr_json_text(c->failed[i].config));
+        json_object_set_new(f, "outcome", gdr_json_text(c->failed[i].outcome));
+        json_object_set_new(f, "note", gdr_json_text(c->failed[i].note));
+        json_array_append_new(list, f);
+    }
+    json_object_set_new(o, "problem", gdr_json_text(c->statics));
+    json_object_set_new(o, "device", gdr_json_text(c->device));
+    json_object_set_new(o, "variants", json_integer(c->variants));
+    json_object_set_new(o, "clean", json_integer(c->clean));
+    json_object_set_new(o, "failed", list);
+    gdr_json_line(o, r->o.out);
+}
+
+void gdr_report_checked(gdr_report *r, const gdr_checked *c)
+{
+    gdr_report_clear(r);
+    if (r->o.json) {
+        print_checked(r, c);
+        return;
+    }
+    gdr_report_say(r, 1, "%s: %lld variants, %lld clean, %lld failed",
+                   c->statics, (long long)c->variants, (long long)c->clean,
+                   (long long)(c->variants - c->clean));
+    for (int64_t i = 0; i < c->variants - c->clean; i++)
+        gdr_report_say(r, 0, "    %s %s: %s: %s", c->failed[i].kernel,
+                       c->failed[i].config, c->failed[i].outcome,
+                       c->failed[i].note);
+}

@@ -26,29 +26,20 @@ static int all_digits(const char *text)
 
 static gdr_status open_device(gdr_session *s)
 {
-    const gdr_device_info *info;
     gdr_device_options o = {.size = sizeof o};
-    const gdr_backend *backend;
     void *dev = NULL;
     gdr_status st =
-        gdr_backend_open(s->o->device, &o, &backend, &dev, s->msg, s->n);
+        gdr_target_open(s->o->device, &o, &s->target, &dev, s->msg, s->n);
 
     if (st != GDR_OK)
         return st;
-    info = backend->info(dev);
-    s->info = *info;
-    backend->close(dev);
-    s->target = gdr_target_find(s->info.kind);
-    if (!s->target) {
-        snprintf(s->msg, s->n, "%s: libgdr serves it, gdr-tune does not",
-                 s->info.kind);
-        return GDR_ERR_NO_DEVICE;
-    }
+    s->info = *s->target->backend->info(dev);
+    s->target->backend->close(dev);
     /* "auto" chose: the workers must not choose again. */
     snprintf(s->device_name, sizeof s->device_name, "%s",
              strcmp(s->o->device, "auto") ? s->o->device : s->info.kind);
     s->traits = (gdr_generator_device){
-        .kind = s->info.kind,
+        .kind = s->target->templates,
         .arch = s->info.arch,
         .isa = s->info.isa,
         .vector_bytes = s->info.vector_bytes,

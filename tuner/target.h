@@ -29,6 +29,7 @@ typedef struct gdr_image {
 
 typedef struct gdr_target {
     const char *kind;
+    const char *templates; /* folder of its kernels: "cpu", "cuda" */
     const gdr_backend *backend;
 
     /* Identity of the compiler and its flags: part of the fresh stamp.
@@ -68,7 +69,8 @@ typedef struct gdr_target {
      * they are kept, since they share one card. */
     int posts;
 
-    /* Time of one launch in ns: `launches` launches that walk round the ring
+    /* Time of one launch in ns (NULL: this device checks and never times):
+     * `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
     gdr_status (*time)(const gdr_recipe *r, const gdr_args *ring, int n_ring,
                        int *at, int64_t launches, double *ns);
@@ -86,5 +88,12 @@ typedef struct gdr_target {
 
 extern const gdr_target *const gdr_targets[];
 const gdr_target *gdr_target_find(const char *kind);
+
+/* As gdr_backend_open, and what the tuner needs beyond it; also opens devices
+ * that libgdr does not know ("emu:sm_90a"). The caller closes *dev with
+ * (*target)->backend->close. */
+gdr_status gdr_target_open(const char *name, const gdr_device_options *options,
+                           const gdr_target **target, void **dev, char *msg,
+                           size_t n);
 
 #endif

@@ -244,6 +244,7 @@ static gdr_status roofline(void *dev, void *p, size_t all, size_t bytes,
 
 const gdr_target gdr_target_cpu = {
     .kind = "cpu",
+    .templates = "cpu",
     .backend = &gdr_backend_cpu,
     .compiler = compiler,
     .compile = compile,

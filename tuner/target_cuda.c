@@ -170,6 +170,7 @@ static int explain(void *dev, const char **outcome, char *note, size_t n)
 
 const gdr_target gdr_target_cuda = {
     .kind = "cuda",
+    .templates = "cuda",
     .backend = &gdr_backend_cuda,
     .compiler = gdr_nvrtc_identity,
     .compile = gdr_nvrtc_compile,

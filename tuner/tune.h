@@ -38,6 +38,8 @@ typedef struct gdr_tune_result {
     int64_t tuned;    /* got one now */
     int64_t missing;  /* have none */
     int interrupted;
+    int checked; /* the device never times: "tuned" have no variant that
+                    failed, "missing" some */
 } gdr_tune_result;
 
 /* GDR_OK even when problems got no winner or the run was interrupted: the

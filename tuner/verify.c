@@ -20,7 +20,7 @@ static const size_t extents_bytes = (size_t)64 << 20;
 gdr_status gdr_judge_condemn(gdr_judge *g, const gdr_case *c,
                              const char *outcome, const char *format, ...)
 {
-    char what[256];
+    char what[448];
     va_list list;
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);
@@ -47,7 +47,7 @@ static gdr_status blame_launch(gdr_judge *g, const gdr_case *c,
                                gdr_status status, const char *msg)
 {
     const char *outcome = NULL;
-    char note[200] = "";
+    char note[440] = "";
     if (g->target->explain)
         g->verdict->poisoned =
             g->target->explain(g->recipe->dev, &outcome, note, sizeof note);

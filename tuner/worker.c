@@ -314,7 +314,8 @@ static gdr_status time_out(gdr_worker *w, gdr_answer *out)
 
 static const char *known_outcome(const char *text)
 {
-    static const char *const known[] = {"ok", "wrong", "race", "crash"};
+    static const char *const known[] = {"ok", "wrong", "race", "crash",
+                                        "timeout"};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(text, known[i]))

@@ -63,7 +63,7 @@ typedef struct gdr_answer {
     gdr_verdict verdict; /* verify */
     double ns;           /* sample, roofline */
     const char *outcome; /* of a failure: "crash" "timeout" "launch" "race" */
-    char note[512];      /* of a failure: signal and where, or the message */
+    char note[768];      /* of a failure: signal and where, or the message */
     int outside;         /* killed, not by us: no word about the variant */
 } gdr_answer;
 

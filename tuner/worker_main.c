@@ -67,18 +67,14 @@ static gdr_status obey_open(child *c, gdr_packet *in, gdr_packet *out)
 {
     const char *device = gdr_packet_get_text(in);
     gdr_device_options o = {.size = sizeof o};
-    const gdr_backend *backend;
-    gdr_status st;
 
     (void)out;
     o.threads = (int32_t)gdr_packet_get_int(in);
     c->recipe = calloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
     if (!c->recipe)
         return fail(c, GDR_ERR_NO_MEMORY, "out of memory");
-    st = gdr_backend_open(device, &o, &backend, &c->dev, c->msg, sizeof c->msg);
-    if (st == GDR_OK)
-        c->target = gdr_target_find(backend->kind);
-    return st;
+    return gdr_target_open(device, &o, &c->target, &c->dev, c->msg,
+                           sizeof c->msg);
 }
 
 static void get_step(gdr_packet *in, gdr_step_text *t)
