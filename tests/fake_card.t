@@ -58,6 +58,16 @@ FAKE_CUDA='clock=script:5,skip=1,oom_after=1' tune --device 0 --fresh
 [ $? = 1 ]
 check "a card without memory has no winner, and the run ends" $?
 
+FAKE_NVML='64:3:20' tune --device 0 --fresh
+code=$?
+check "a card that is hot and shared is tuned" $code
+says 'other processes compute on Fake H100 80GB (3 of them)'
+check "others on the card are told" $?
+says 'slowed by heat or a power brake: 19 samples were taken again$'
+check "samples of a throttled card are taken again" $?
+FAKE_NVML='4:0:0' tune --device 0 --fresh && ! says 'slowed'
+check "the power cap is no throttling" $?
+
 FAKE_CUDA='init=34' tune --device 0
 [ $? = 2 ] && says 'stub'
 check "the toolkit's stub is no driver" $?
