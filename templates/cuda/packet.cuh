@@ -117,10 +117,11 @@ DEVICE void multiply_token(const packet &w, int t, int lane)
 
 /* Tokens [begin, begin + count) of value head hv and key head h. */
 DEVICE void prepare_packet(const gdr_recurrent_params &p, packet &w, i64 b,
-                           i64 hv, i64 h, i64 begin)
+                           i64 hv, i64 h, int begin)
 {
     int warp = packet_thread() / 32, lane = packet_thread() % 32;
-    w.count = p.T - begin < PACKET ? (int)(p.T - begin) : PACKET;
+    int left = (int)p.T - begin;
+    w.count = left < PACKET ? left : PACKET;
     if (begin > 0)
         packet_sync(); /* the packet before has been read */
     for (int t = warp; t < w.count; t += PACKET_THREADS / 32) {

@@ -14,6 +14,9 @@
 //@ local ragged_k, ragged_v = K // N % L ~= 0, V % tile_v ~= 0
 //@ local own = math.max(1, rows // L)      -- rows whose sums a lane gets
 //@ local chains = vectors * N > 16 and 4 or 2
+//@ -- What ptxas needs for a thread without spilling.
+//@ local held = rows * vectors * N
+//@ local registers = vectors * N > 16 and 168 or held > 16 and 96 or 80
 //@ local floats = state ~= "f32" and not round_between_tokens and rank == 0
 
 enum {
@@ -26,7 +29,7 @@ enum {
 
 /* What this thread works at. */
 struct work {
-    i64 b, hv, h;
+    int b, hv, h;
     i64 at;    /* its first element in a head's state */
     int row;   /* its first row */
     int lane;  /* in its group */
@@ -38,9 +41,9 @@ DEVICE work find_work(const gdr_recurrent_params &p)
     u32 block = (u32)block_index(), head = block / @(ceil_div(V, tile_v));
     int thread = thread_index();
     work w;
-    w.b = head / (u32)p.Hv;
-    w.hv = head % (u32)p.Hv;
-    w.h = key_head(p, w.hv);
+    w.b = (int)(head / (u32)p.Hv);
+    w.hv = (int)(head % (u32)p.Hv);
+    w.h = (int)key_head(p, w.hv);
     w.lane = thread % LANES;
     w.group = thread % 32 - w.lane;
     w.row = (int)(block % @(ceil_div(V, tile_v))) * @(tile_v) +
@@ -294,7 +297,7 @@ DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
 //@ include "cuda/rows_packet.cuh"
 //@ end
 
-KERNEL LAUNCH_BOUNDS(@(32 * warps), 1)
+KERNEL LAUNCH_BOUNDS(@(32 * warps), @(65536 // (32 * warps * registers)))
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
 //@ if pdl == 1 then

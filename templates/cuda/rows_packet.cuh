@@ -35,36 +35,32 @@ DEVICE void add_dots(v4 a, const float *s, float &sum)
 
 typedef float tall[ROWS][SLICE];
 
-/* S'k and S'q of SOME rows from row `first` on; a lane gets those of token
- * first_value<PACKET, LANES>. */
-DEVICE void look_packet(const packet &x, const work &w, const tall &s,
-                        int first, float (&k)[ROWS], float (&q)[ROWS])
+/* S'x of SOME rows from row `first` on with x = q or k of each token; a lane
+ * gets that of token first_value<PACKET, LANES>. One after the other, since
+ * sums under way cost registers. */
+DEVICE void look_packet(const float *x, int count, const work &w, const tall &s,
+                        int first, float (&sums)[ROWS])
 {
-    float ks[SOME][PACKET], qs[SOME][PACKET];
+    float sum[SOME][PACKET];
     UNROLL
     for (int t = 0; t < PACKET; t++) {
         UNROLL
         for (int i = 0; i < SOME; i++)
-            ks[i][t] = qs[i][t] = 0;
-        if (t < x.count) {
+            sum[i][t] = 0;
+        if (t < count) {
             UNROLL
             for (int c = 0; c < SLICE / 4; c++) {
-                int at = t * PACKET_ROW + slice_place(w, c);
-                v4 kc = load_v4(x.k + at), qc = load_v4(x.q + at);
+                v4 xc = load_v4(x + t * PACKET_ROW + slice_place(w, c));
                 UNROLL
-                for (int i = 0; i < SOME; i++) {
-                    add_dots(kc, s[first + i] + 4 * c, ks[i][t]);
-                    add_dots(qc, s[first + i] + 4 * c, qs[i][t]);
-                }
+                for (int i = 0; i < SOME; i++)
+                    add_dots(xc, s[first + i] + 4 * c, sum[i][t]);
             }
         }
     }
     UNROLL
     for (int i = 0; i < SOME; i++) {
-        share_sums<PACKET, LANES>(ks[i], w.lane);
-        share_sums<PACKET, LANES>(qs[i], w.lane);
-        k[first + i] = ks[i][0];
-        q[first + i] = qs[i][0];
+        share_sums<PACKET, LANES>(sum[i], w.lane);
+        sums[first + i] = sum[i][0];
     }
 }
 
@@ -96,27 +92,27 @@ DEVICE void substitute(const packet &x, const work &w, const float (&v)[ROWS],
 }
 
 /* ROWS numbers of v, or of o, of this lane's token of the packet. */
-DEVICE void read_v(const gdr_recurrent_params &p, const work &w, i64 begin,
+DEVICE void read_v(const gdr_recurrent_params &p, const work &w, int begin,
                    float (&v)[ROWS])
 {
-    i64 t = begin + first_value<PACKET, LANES>(w.lane);
+    int t = begin + first_value<PACKET, LANES>(w.lane);
     UNROLL
     for (int i = 0; i < ROWS; i++) {
         v[i] = 0;
-        if (t < p.T && has_row(w, i))
+        if (t < (int)p.T && has_row(w, i))
             v[i] = get_@(io)(v_row(p, w.b, t, w.hv) + w.row + i);
     }
 }
-DEVICE void write_o(const gdr_recurrent_params &p, const work &w, i64 begin,
+DEVICE void write_o(const gdr_recurrent_params &p, const work &w, int begin,
                     const float (&o)[ROWS])
 {
-    i64 t = begin + first_value<PACKET, LANES>(w.lane);
-    if (w.lane % (LANES / PACKET) || t >= p.T)
-        return;
+    int t = begin + first_value<PACKET, LANES>(w.lane);
+    bool mine = w.lane % (LANES / PACKET) == 0 && t < (int)p.T;
+    @(io) *row = o_row(p, w.b, t, w.hv) + w.row;
     UNROLL
     for (int i = 0; i < ROWS; i++)
-        if (has_row(w, i))
-            put_@(io)(o_row(p, w.b, t, w.hv) + w.row + i, o[i]);
+        if (mine && has_row(w, i))
+            put_@(io)(row + i, o[i]);
 }
 
 DEVICE void add_product(v4 k, float d, float *s)
@@ -158,7 +154,7 @@ DEVICE void advance_packet(const packet &x, const work &w, int t, float decay,
 //@ if contract == "final" then
 /* No state between the tokens is wanted: S decays once. */
 DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
-                          const slots &at, const packet &x, i64 begin,
+                          const slots &at, const packet &x, int begin,
                           float (&d)[ROWS][PACKET], tall &s)
 {
     float decay = x.since[x.count - 1];
@@ -184,12 +180,12 @@ DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
             }
         }
     }
-    if (begin + x.count == p.T)
+    if (begin + x.count == (int)p.T)
         store_rows(w, state_after(p, at, w.b, w.hv, p.T - 1), s);
 }
 //@ else
 DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
-                          const slots &at, const packet &x, i64 begin,
+                          const slots &at, const packet &x, int begin,
                           float (&d)[ROWS][PACKET], tall &s)
 {
     UNROLL
@@ -222,15 +218,17 @@ DEVICE void run_packets(const gdr_recurrent_params &p, const work &w,
         for (int j = 0; j < VECTORS; j++)
             unpack_state(from[i][j], s[i] + j * VECTOR);
     }
-    for (i64 begin = 0;;) {
+    for (int begin = 0;;) {
         UNROLL
-        for (int first = 0; first < ROWS; first += SOME)
-            look_packet(x, w, s, first, k, q);
+        for (int first = 0; first < ROWS; first += SOME) {
+            look_packet(x.k, x.count, w, s, first, k);
+            look_packet(x.q, x.count, w, s, first, q);
+        }
         substitute(x, w, v, k, q, d);
         write_o(p, w, begin, q);
         finish_packet(p, w, at, x, begin, d, s);
         begin += PACKET;
-        if (begin >= p.T)
+        if (begin >= (int)p.T)
             break;
         read_v(p, w, begin, v);
         prepare_packet(p, x, w.b, w.hv, w.h, begin);
