@@ -4,6 +4,7 @@
  * found without a compiler run.
  */
 #include "batch.h"
+#include "figures.h"
 
 #include "../runtime/recurrent_abi.h"
 
@@ -204,6 +205,7 @@ static void doubt_failures(gdr_batch *b)
             return;
         failed |= b->e[i].stored && b->e[i].is_default;
     }
+    b->doubtful = failed;
     for (int i = 0; i < b->n && failed; i++) {
         b->e[i].judged = b->e[i].stored = 0;
         b->e[i].outcome = NULL;
@@ -317,7 +319,7 @@ void gdr_batch_close(gdr_batch *b)
 
 /* ---- rows ---- */
 
-static gdr_status put_variant(gdr_batch *b, const gdr_entrant *e)
+gdr_status gdr_batch_put_variant(gdr_batch *b, const gdr_entrant *e)
 {
     gdr_variant_row row = {e->hash,      b->statics,      e->c->kernel,
                            e->c->config, e->c->reduction, GDR_RECURRENT_ABI};
@@ -330,13 +332,14 @@ gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
                                gdr_trial_row *row, const char *problem)
 {
     gdr_session *s = b->session;
-    gdr_status st = put_variant(b, e);
+    gdr_status st = gdr_batch_put_variant(b, e);
 
     row->run = s->run;
     row->device = s->device;
     row->problem = problem;
     row->variant = e->hash;
     row->stamp = e->stamp;
+    gdr_figures_estimate(b, e, row);
     if (st == GDR_OK)
         st = gdr_session_store_failed(s, gdr_store_put_trial(s->store, row));
     return st;
@@ -355,6 +358,7 @@ static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
                         .block = e->c->step[i].block,
                         .smem = e->c->step[i].smem,
                         .workspace = e->c->step[i].workspace,
+                        .pdl = e->c->step[i].pdl,
                         .isa = e->image[i].isa,
                         .code = e->image[i].code,
                         .bytes = (int64_t)e->image[i].bytes,
@@ -367,7 +371,7 @@ static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
 
 gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e)
 {
-    gdr_status st = e->saved ? GDR_OK : put_variant(b, e);
+    gdr_status st = e->saved ? GDR_OK : gdr_batch_put_variant(b, e);
 
     if (e->saved)
         return GDR_OK;
@@ -438,6 +442,17 @@ int gdr_batch_default(const gdr_batch *b, int64_t work)
             best = i;
     }
     return best;
+}
+
+int64_t gdr_entrant_term(const gdr_entrant *e, const char *term)
+{
+    const gdr_batch *b = e->batch;
+    gdr_term_env env = {{1, 1, 1, 1}, b->s.K, b->s.V, b->session->info.sms};
+    gdr_term parsed;
+
+    if (!term || gdr_term_parse(term, &parsed, NULL, 0) != GDR_OK)
+        return -1;
+    return gdr_term_eval(&parsed, &env);
 }
 
 /* How many ended as this one did. */

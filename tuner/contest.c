@@ -4,6 +4,7 @@
  * measured is in the database before the next problem begins.
  */
 #include "contest.h"
+#include "quarantine.h"
 #include "race.h"
 #include "stats.h"
 #include "stopwatch.h"
@@ -37,6 +38,7 @@ typedef struct contest {
     double end_s;
     double roofline[MOST_ROOFLINES];
     int n_rooflines;
+    double *eager_ns;  /* [n] 0: not taken */
     gdr_status status; /* trouble of our own, or BUSY */
 } contest;
 
@@ -176,11 +178,29 @@ static int died_here(contest *c, const gdr_entrant *e)
            strcmp(row.outcome, "ok") != 0;
 }
 
+/* It killed a worker at another problem: the row of this one says so. */
+static int is_quarantined(contest *c, gdr_entrant *e)
+{
+    char note[512];
+    gdr_trial_row row = {
+        .error_o = e->error_o, .error_s = e->error_s, .note = note};
+    int yes = 0;
+    gdr_status st =
+        gdr_quarantine_look(c->b, e, &yes, &row.outcome, note, sizeof note);
+
+    if (st == GDR_OK && yes)
+        st = gdr_batch_put_trial(c->b, e, &row, c->problem);
+    if (st != GDR_OK)
+        c->status = st;
+    return yes;
+}
+
 static void gather(contest *c, int also_dead)
 {
     for (int i = 0; i < c->b->n && c->n < GDR_WORKER_RECIPES; i++) {
         gdr_entrant *e = &c->b->e[i];
-        if (gdr_entrant_fit(e) && (also_dead || !died_here(c, e)))
+        if (gdr_entrant_fit(e) && (also_dead || !died_here(c, e)) &&
+            !is_quarantined(c, e))
             c->e[c->n++] = e;
     }
 }
@@ -193,12 +213,13 @@ static gdr_status gather_racers(contest *c)
 
     c->e = calloc(room, sizeof(gdr_entrant *));
     c->samples = calloc(room, sizeof *c->samples);
-    if (!c->e || !c->samples)
+    c->eager_ns = calloc(room, sizeof *c->eager_ns);
+    if (!c->e || !c->samples || !c->eager_ns)
         return GDR_ERR_NO_MEMORY;
     gather(c, 0);
     if (c->n == 0)
         gather(c, 1);
-    return GDR_OK;
+    return c->status;
 }
 
 static int find_entrant(const contest *c, const gdr_entrant *e)
@@ -310,7 +331,8 @@ static gdr_status put_times(contest *c, const gdr_race *race)
                              .rounds = r->rounds,
                              .samples = r->samples,
                              .n_samples = r->rounds,
-                             .stage = r->stage};
+                             .stage = r->stage,
+                             .eager_ns = c->eager_ns[i]};
         c->e[i]->last_ratio = finite_or(r->ratio, 1e9);
         if (!c->watch.dead[i] && r->rounds && r->time_ns > 0)
             st = gdr_batch_put_trial(c->b, c->e[i], &row, c->problem);
@@ -465,11 +487,41 @@ static gdr_status put_results(contest *c, const gdr_race *race)
     return st;
 }
 
+/* What a launch costs without a graph: of one entrant, the median. */
+static void take_eager(contest *c, int i)
+{
+    enum { SAMPLES = 9 };
+    double ns[SAMPLES];
+    int n = 0;
+
+    for (int k = 0; k < SAMPLES; k++) {
+        ns[n] = gdr_stopwatch_eager(&c->watch, i, c->launches);
+        n += ns[n] > 0;
+    }
+    if (n)
+        c->eager_ns[i] = gdr_stats_median(ns, n).mid;
+}
+
+/* With no compiler beside it: here the host is what is timed. */
+static void take_eagers(contest *c, const gdr_race *race)
+{
+    if (c->s->scripted || !c->s->target->time_eager || race->winner < 0 ||
+        !c->watch.worker)
+        return;
+    gdr_compile_queue_pause(c->s->queue);
+    take_eager(c, race->winner);
+    if (race->anchor != race->winner)
+        take_eager(c, race->anchor);
+    gdr_compile_queue_resume(c->s->queue);
+}
+
 static gdr_status race(contest *c, int *won)
 {
     gdr_race result = {0};
     gdr_status st = run_race(c, &result);
 
+    if (st == GDR_OK)
+        take_eagers(c, &result);
     if (st == GDR_OK)
         st = c->status != GDR_OK ? c->status : c->watch.status;
     if (st == GDR_OK && result.winner >= 0 && !c->watch.hopeless) {
@@ -509,5 +561,6 @@ gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
     gdr_stopwatch_close(&c.watch);
     free(c.e);
     free(c.samples);
+    free(c.eager_ns);
     return st;
 }
