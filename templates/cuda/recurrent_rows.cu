@@ -14,9 +14,8 @@
 //@ local ragged_k, ragged_v = K // N % L ~= 0, V % tile_v ~= 0
 //@ local own = math.max(1, rows // L)      -- rows whose sums a lane gets
 //@ local chains = vectors * N > 16 and 4 or 2
-//@ -- What ptxas needs for a thread without spilling.
-//@ local held = rows * vectors * N
-//@ local registers = vectors * N > 16 and 168 or held > 16 and 96 or 80
+//@ -- What ptxas may take for a thread: with less it spills on some card.
+//@ local registers = vectors * N > 16 and 255 or 128
 //@ local floats = state ~= "f32" and not round_between_tokens and rank == 0
 
 enum {
