@@ -7,6 +7,7 @@
 #include "agenda.h"
 #include "batch.h"
 #include "contest.h"
+#include "portable.h"
 #include "session.h"
 #include "winners.h"
 
@@ -295,6 +296,8 @@ static gdr_status tune_job(tuning *t, job *j, job *next)
         return tell_checked(t, j);
     if (st == GDR_OK)
         st = gdr_batch_put_defaults(j->batch);
+    if (st == GDR_OK)
+        st = gdr_portable_put(j->batch);
     if (st == GDR_OK)
         st = race_job(t, j);
     return st;
