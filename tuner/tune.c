@@ -315,7 +315,8 @@ static gdr_status tune_all(tuning *t)
         if (st == GDR_OK)
             close_job(j);
     }
-    if (st == GDR_OK && t->session.run)
+    /* Beside others: code may be there whose choice they are about to put. */
+    if (st == GDR_OK && t->session.run && !t->session.o->shares)
         st = gdr_session_store_failed(&t->session,
                                       gdr_store_sweep(t->session.store));
     return st;
@@ -387,6 +388,8 @@ static gdr_status run(tuning *t)
 
     if (st != GDR_OK)
         return st;
+    if (o->shares)
+        gdr_agenda_share(&t->agenda, o->share, o->shares);
     t->result->problems = t->agenda.problems;
     t->result->checked = only_checks(t);
     st = look_ahead(t);
