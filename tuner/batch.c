@@ -345,11 +345,12 @@ gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
     return st;
 }
 
-static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
+gdr_status gdr_batch_put_step(gdr_batch *b, const gdr_entrant *e, int i,
+                              const gdr_image *image, const char *stamp)
 {
     char hash[GDR_HASH_TEXT];
     gdr_step_row row = {.variant = e->hash,
-                        .stamp = e->stamp,
+                        .stamp = stamp,
                         .n = i,
                         .entry = e->c->step[i].entry,
                         .grid_x = e->c->step[i].grid_x,
@@ -359,12 +360,12 @@ static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
                         .smem = e->c->step[i].smem,
                         .workspace = e->c->step[i].workspace,
                         .pdl = e->c->step[i].pdl,
-                        .isa = e->image[i].isa,
-                        .code = e->image[i].code,
-                        .bytes = (int64_t)e->image[i].bytes,
+                        .isa = image->isa,
+                        .code = image->code,
+                        .bytes = (int64_t)image->bytes,
                         .hash = hash};
 
-    gdr_hash_bytes(row.code, e->image[i].bytes, hash);
+    gdr_hash_bytes(row.code, image->bytes, hash);
     return gdr_session_store_failed(
         b->session, gdr_store_put_step(b->session->store, &row));
 }
@@ -376,7 +377,7 @@ gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e)
     if (e->saved)
         return GDR_OK;
     for (int i = 0; i < e->c->n_steps && st == GDR_OK; i++)
-        st = put_step(b, e, i);
+        st = gdr_batch_put_step(b, e, i, &e->image[i], e->stamp);
     e->saved = st == GDR_OK;
     return st;
 }

@@ -70,6 +70,10 @@ gdr_status gdr_batch_put_defaults(gdr_batch *b);
 /* Puts the row of an entrant's source. */
 gdr_status gdr_batch_put_variant(gdr_batch *b, const gdr_entrant *e);
 
+/* Puts step i of an entrant with this code; the variant comes first. */
+gdr_status gdr_batch_put_step(gdr_batch *b, const gdr_entrant *e, int i,
+                              const gdr_image *image, const char *stamp);
+
 /* Value of a launch term of an entrant for the smallest call; -1: none. */
 int64_t gdr_entrant_term(const gdr_entrant *e, const char *term);
 

@@ -40,6 +40,30 @@ gdr_status gdr_figures_put(gdr_batch *b, const gdr_entrant *e, int step,
     return gdr_session_store_failed(s, gdr_store_put_compiled(s->store, &row));
 }
 
+/* A grid that is cut to the card, as of blocks that stay, leaves room unused.
+ */
+static int64_t most_blocks(const gdr_entrant *e, int step)
+{
+    const gdr_batch *b = e->batch;
+    const char *const texts[] = {e->c->step[step].grid_x,
+                                 e->c->step[step].grid_y,
+                                 e->c->step[step].grid_z};
+    int64_t sms = b->session->info.sms, units = 1;
+    gdr_term_env env = {{1 << 16, 8, 64, 64}, b->s.K, b->s.V, sms};
+
+    for (int i = 0; i < 3; i++) {
+        gdr_term term;
+        int64_t value;
+        if (gdr_term_parse(texts[i] ? texts[i] : "1", &term, NULL, 0) != GDR_OK)
+            return INT32_MAX;
+        value = gdr_term_eval(&term, &env);
+        if (value < 1 || __builtin_mul_overflow(units, value, &units))
+            return INT32_MAX;
+    }
+    units = sms > 0 ? (units + sms - 1) / sms : INT32_MAX;
+    return units < INT32_MAX ? units : INT32_MAX;
+}
+
 static void estimate(const gdr_chip *chip, const gdr_entrant *e, int step,
                      gdr_trial_row *row)
 {
@@ -51,11 +75,16 @@ static void estimate(const gdr_chip *chip, const gdr_entrant *e, int step,
                              .barriers = f->barriers,
                              .smem_bytes = f->smem_bytes + smem};
     gdr_occupancy o;
+    int64_t most = most_blocks(e, step);
 
     if (threads < 1 || threads > 1024 || smem < 0)
         return;
     needs.threads = (int)threads;
     o = gdr_chip_occupancy(chip, &needs);
+    if (o.blocks > most) {
+        o.warps *= (double)most / o.blocks;
+        o.blocks = (int)most;
+    }
     bytes = bytes > 0 ? bytes * o.blocks : 0;
     if (row->occupancy > 0 && bytes <= row->in_flight)
         return;
