@@ -38,6 +38,20 @@ end
 function common.stride_k(layout, K, V) return layout == "vk" and 1 or V end
 function common.stride_v(layout, K, V) return layout == "vk" and K or 1 end
 
+-- How cuda/recurrent_columns shares one head's [K][V] among the threads of a
+-- block: vec columns of a lane (16 bytes, or one column where rows are not
+-- aligned), lanes side by side along V, groups that split K, and the rows that
+-- are left for each thread.
+function common.columns(s, c)
+  local vec = 16 // common.bytes(s.state)
+  if s.V % vec ~= 0 then vec = 1 end
+  local lanes, threads = c.tile_v // vec, 32 * c.warps
+  local groups = threads // lanes
+  local rows = common.ceil_div(s.K, math.max(groups, 1))
+  return { vec = vec, lanes = lanes, threads = threads, groups = groups,
+           rows = rows, floats = rows * vec }
+end
+
 -- The pairs io/state that exist.
 common.dtype_pairs = { "f32/f32", "bf16/f32", "bf16/bf16", "f16/f32",
                        "f16/f16" }
