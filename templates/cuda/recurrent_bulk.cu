@@ -15,10 +15,15 @@
 //@ include "cuda/tokens.cuh"
 //@ local final = contract == "final"
 
+/* Slots without holes, for shared memory. */
+struct found_slots {
+    i64 valid, slot, read;
+};
+
 /* A stage after another, and the parity of its phase. */
 struct source {
     @(state) *tiles;
-    slots *found;
+    found_slots *found;
     u64 *full, *done;
     int stage;
     u32 parity;
@@ -30,6 +35,13 @@ DEVICE void next_stage(source &r)
         r.stage = 0;
         r.parity ^= 1;
     }
+}
+
+DEVICE slots read_found(const source &r, int stage)
+{
+    const found_slots &f = r.found[stage];
+    slots at = {f.valid != 0, f.slot, f.read};
+    return at;
 }
 
 DEVICE @(state) *global_tile(const gdr_recurrent_params &p, const slots &at,
@@ -49,7 +61,9 @@ DEVICE u32 tile_bytes(const tile &of)
 DEVICE void send_for(const gdr_recurrent_params &p, const source &r, int stage,
                      const tile &of, const slots &at)
 {
-    r.found[stage] = at;
+    r.found[stage].valid = at.valid;
+    r.found[stage].slot = at.slot;
+    r.found[stage].read = at.read;
     if (!at.valid) {
         mbarrier_arrive(r.full + stage);
         return;
@@ -64,9 +78,10 @@ DEVICE void send_for(const gdr_recurrent_params &p, const source &r, int stage,
 DEVICE void send_back(const gdr_recurrent_params &p, const source &r, u32 n)
 {
     tile of = find_tile(p, n);
-    if (!r.found[r.stage].valid)
+    slots at = read_found(r, r.stage);
+    if (!at.valid)
         return;
-    bulk_store(global_tile(p, r.found[r.stage], of), r.tiles + r.stage * TILE,
+    bulk_store(global_tile(p, at, of), r.tiles + r.stage * TILE,
                tile_bytes(of));
     bulk_commit();
     bulk_wait_read<0>();
@@ -114,7 +129,7 @@ DEVICE void take_tile(const gdr_recurrent_params &p, source &r, u32 n,
 {
     (void)p, (void)n;
     mbarrier_wait(r.full + r.stage, r.parity);
-    at = r.found[r.stage];
+    at = read_found(r, r.stage);
     if (at.valid)
         load_near(r.tiles + r.stage * TILE, of, me, s);
 //@ if final then
@@ -147,7 +162,7 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
                  2 * PACKET * TOKEN);
     SHARED(u64, full, @(stages));
     SHARED(u64, done, @(stages));
-    SHARED(slots, found, @(stages));
+    SHARED(found_slots, found, @(stages));
     source r = {tiles, found, full, done, 0, 0};
 
     if (thread_index() == 0) {
