@@ -51,9 +51,21 @@ DEVICE float float_of(u32 x) { return __uint_as_float(x); }
 DEVICE float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
-/* 1 / sqrt(x), 1 / x, to the nearest. */
-DEVICE float inverse_root(float x) { return __frcp_rn(__fsqrt_rn(x)); }
-DEVICE float inverse(float x) { return __frcp_rn(x); }
+/* 1 / sqrt(x) of a normal number, 1 / x: 1 ulp. What rounds to the nearest is a
+ * call, and a call makes what is in registers spill. */
+DEVICE float inverse_root(float x)
+{
+    float y;
+    asm("rsqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    float rest = fused(times(-x, y), y, 1);
+    return y > 0 ? fused(times(y, 0.5f), rest, y) : y;
+}
+DEVICE float inverse(float x)
+{
+    float y;
+    asm("rcp.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 /* Full precision: 2 ulp. */
 DEVICE float exponential(float x) { return expf(x); }
 DEVICE float log_1p(float x) { return log1pf(x); }

@@ -6,6 +6,9 @@ struct slots {
     bool valid; /* false: o is zeros and no state is touched */
     i64 slot;   /* the slot read; not for indexed */
     i64 read;   /* offset of this head's state */
+//@ if contract == "ring" then
+    i64 position; /* in the ring, of the state read */
+//@ end
 };
 
 DEVICE i64 read_index(const gdr_recurrent_params &p, i64 at)
@@ -28,17 +31,18 @@ DEVICE i64 token_slot(const gdr_recurrent_params &p, i64 b, i64 t)
 //@ end
 
 //@ if contract == "ring" then
-/* Ring position n of a sequence whose slot is known. */
-DEVICE i64 ring_offset(const gdr_recurrent_params &p, i64 b, i64 slot, i64 n)
+/* Where the state n places behind the one read is, n <= ring. */
+DEVICE i64 ring_offset(const gdr_recurrent_params &p, const slots &s, i64 n)
 {
-    i64 at = (p.cache_seqlens[b] + n) % p.ring;
-    return slot * p.s_slot + (at < 0 ? at + p.ring : at) * p.s_ring;
+    i64 at = s.position + n;
+    return s.slot * p.s_slot + (at < p.ring ? at : at - p.ring) * p.s_ring;
 }
 //@ end
 
 DEVICE slots find_slots(const gdr_recurrent_params &p, i64 b, i64 hv)
 {
-    slots s = {false, b, 0};
+    slots s = {};
+    s.slot = b;
 //@ if contract == "indexed" then
     int accepted = p.accepted ? p.accepted[b] : 1;
     if (accepted < 1 || accepted > p.T)
@@ -49,8 +53,13 @@ DEVICE slots find_slots(const gdr_recurrent_params &p, i64 b, i64 hv)
         s.slot = read_index(p, b);
 //@ end
     s.valid = slot_valid(p, s.slot);
+    if (!s.valid)
+        return s;
 //@ if contract == "ring" then
-    s.read = s.valid ? ring_offset(p, b, s.slot, 0) : 0;
+    s.position = p.cache_seqlens[b] % p.ring;
+    if (s.position < 0)
+        s.position += p.ring;
+    s.read = ring_offset(p, s, 0);
 //@ else
     s.read = s.slot * p.s_slot;
 //@ end
@@ -71,11 +80,13 @@ struct place {
 DEVICE place state_after(const gdr_recurrent_params &p, const slots &s, i64 b,
                          i64 hv, i64 t)
 {
+//@ if contract ~= "snapshots" then
     @(state) *state = (@(state) *)p.state;
+//@ end
 //@ if contract == "final" then
     place to = {t + 1 == p.T ? state + s.read : 0};
 //@ elseif contract == "ring" then
-    place to = {state + ring_offset(p, b, s.slot, t + 1) + hv * p.s_head};
+    place to = {state + ring_offset(p, s, t + 1) + hv * p.s_head};
 //@ elseif contract == "indexed" then
     i64 slot = token_slot(p, b, t);
     bool valid = slot_valid(p, slot);
@@ -89,7 +100,6 @@ DEVICE place state_after(const gdr_recurrent_params &p, const slots &s, i64 b,
     if (to.f32)
         to.at = (float *)p.snapshots + at;
 //@     end
-    (void)state;
 //@ end
     return to;
 }

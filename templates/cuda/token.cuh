@@ -74,7 +74,8 @@ DEVICE bool row_aligned(const @(io) *row)
 
 DEVICE i64 key_head(const gdr_recurrent_params &p, i64 hv)
 {
-    return p.flags & HEAD_MOD ? hv % p.Hk : hv / (p.Hv / p.Hk);
+    u32 n = (u32)hv, Hk = (u32)p.Hk;
+    return p.flags & HEAD_MOD ? n % Hk : n / ((u32)p.Hv / Hk);
 }
 
 DEVICE const @(io) *q_row(const gdr_recurrent_params &p, i64 b, i64 t, i64 h)
