@@ -69,6 +69,7 @@ LIB_OBJ := $(call objs,$(LIB_SRC)) $(BUILD)/schema_sql.o
 APP_OBJ := $(call objs,$(APP_SRC)) $(BUILD)/packed.o
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
+FAKE_LIB := $(BUILD)/tests/fake/libcuda.so.1
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SONAME := libgdr.so.$(SOVERSION)
 
@@ -83,7 +84,7 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
         install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
-tests: $(TEST_BIN) $(BUILD)/gdr-tune
+tests: $(TEST_BIN) $(BUILD)/gdr-tune $(FAKE_LIB)
 benches: $(BENCH_BIN)
 examples: $(EXAMPLE_BIN)
 
@@ -125,6 +126,11 @@ $(BUILD)/gdr-tune: $(BUILD)/tuner/main.o $(APP_OBJ) $(LIB_OBJ)
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(call objs,$(TEST_LIB)) \
     $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL) $(call pkg,--libs,cmocka)
+
+# A driver for tests of cards where there is none; empty without cuda.h.
+$(FAKE_LIB): $(call objs,$(wildcard tests/fake/*.c)) $(BUILD)/libgdr.a
+	$(CC) -shared -Wl,-soname,$(@F) -Wl,--exclude-libs,ALL -Wl,-Bsymbolic \
+	    $(CFLAGS_ALL) -o $@ $^ $(LIBS_LIB)
 
 $(BENCH_BIN): %: %.o $(call objs,$(BENCH_LIB)) $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
@@ -174,9 +180,9 @@ TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] db/*.[ch] generator/*.[ch] \
-             tuner/*.[ch] tuner/*/*.[ch] tests/*.[ch] bench/*.[ch] \
-             examples/*.c))
+C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] \
+             db/*.[ch] generator/*.[ch] tuner/*.[ch] tuner/*/*.[ch] \
+             tests/*.[ch] tests/fake/*.[ch] bench/*.[ch] examples/*.c))
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(APP_SRC) \
                  tuner/main.c)
 

@@ -1,8 +1,8 @@
 /*
  * cuda_driver.h - the functions of the NVIDIA driver, found in libcuda.so.1
  * when a card is first asked for and never linked, so that one binary runs
- * where there is none. Only types come from the toolkit's cuda.h; where that
- * was missing GDR_CUDA is 0, and there are no cards.
+ * where there is none. Only types come from the toolkit's cuda.h; where the
+ * Makefile finds none GDR_CUDA is not set, and there are no cards.
  *
  * The names are the oldest that do what we need, so that a build against
  * CUDA 13 works with a driver of CUDA 12: cuda.h would turn cuEventElapsedTime

@@ -355,6 +355,7 @@ static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
                         .block = e->c->step[i].block,
                         .smem = e->c->step[i].smem,
                         .workspace = e->c->step[i].workspace,
+                        .pdl = e->c->step[i].pdl,
                         .isa = e->image[i].isa,
                         .code = e->image[i].code,
                         .bytes = (int64_t)e->image[i].bytes,

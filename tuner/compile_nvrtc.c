@@ -263,7 +263,9 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
     char *text;
 
     memset(out, 0, sizeof *out);
-    if (!l || knows(l, arch, log, n) != GDR_OK)
+    if (!l)
+        return GDR_ERR_IO;
+    if (knows(l, arch, log, n) != GDR_OK)
         return GDR_ERR_COMPILE;
     log[0] = 0;
     snprintf(out->isa, sizeof out->isa, "%s", arch);
@@ -302,7 +304,8 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
 {
     (void)source, (void)bytes, (void)arch, (void)limit_s;
     memset(out, 0, sizeof *out);
-    return not_built(log, n);
+    not_built(log, n);
+    return GDR_ERR_IO;
 }
 
 #endif

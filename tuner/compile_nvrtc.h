@@ -3,8 +3,8 @@
  * run time and never linked. Needs no card, no driver and no CUDA headers at
  * run time. Safe from several threads; the library is loaded once.
  *
- * Built without the toolkit's headers, all of it says so and returns
- * GDR_ERR_COMPILE.
+ * Built without the toolkit's headers, it is as if there were no NVRTC, and
+ * says so.
  */
 #ifndef GDR_COMPILE_NVRTC_H
 #define GDR_COMPILE_NVRTC_H
@@ -27,8 +27,8 @@ gdr_status gdr_nvrtc_knows(const char *arch, char *msg, size_t n);
  * GDR_ERR_COMPILE: refused by the compiler; of an arch that it does not know;
  * too slow (NVRTC before 12.8 cannot be ended: then when it is done); or code
  * that no card should run (compile_log.h), whose figures are kept and whose
- * reason is the first line of log. GDR_ERR_NO_MEMORY says nothing about the
- * source.
+ * reason is the first line of log. GDR_ERR_IO: there is no NVRTC;
+ * that, and GDR_ERR_NO_MEMORY, say nothing about the source.
  */
 gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
                              double limit_s, gdr_image *out, char *log,

@@ -114,7 +114,7 @@ static gdr_status read_attributes(const file *f, const Elf64_Shdr *s,
                                   gdr_cubin *c)
 {
     uint64_t here = s->sh_offset, end = here + s->sh_size;
-    unsigned char head[4];
+    unsigned char head[4] = {0};
 
     while (end - here >= sizeof head) {
         uint32_t word[3] = {0};
@@ -149,6 +149,14 @@ static void take_shared(const Elf64_Shdr *s, gdr_cubin *c)
     raise_to(&c->smem_bytes, bytes);
 }
 
+/* Before ABI 8 the number of barriers stands in the flags of the code. */
+static void take_text(const file *f, const Elf64_Shdr *s, gdr_cubin *c)
+{
+    c->kernels++;
+    if (f->head.e_ident[EI_ABIVERSION] < ABI_8)
+        raise_to(&c->barriers, s->sh_flags >> 20 & 0x1f);
+}
+
 static gdr_status take_section(const file *f, const Elf64_Shdr *s, gdr_cubin *c)
 {
     if (named(f, s, ".nv.shared.reserved.", 1))
@@ -156,7 +164,7 @@ static gdr_status take_section(const file *f, const Elf64_Shdr *s, gdr_cubin *c)
     if (named(f, s, ".nv.shared.", 1))
         take_shared(s, c);
     else if (named(f, s, ".text.", 1))
-        c->kernels++;
+        take_text(f, s, c);
     else if (named(f, s, ".nv.info", 0) || named(f, s, ".nv.info.", 1))
         return has_data(f, s) ? read_attributes(f, s, c)
                               : damaged(f, "a section runs over the end");
@@ -190,8 +198,10 @@ gdr_status gdr_cubin_read(const void *code, size_t bytes, gdr_cubin *out,
                           char *msg, size_t n)
 {
     file f = {.data = code, .bytes = bytes, .msg = msg, .n = n};
-    gdr_status st = open_file(&f);
+    gdr_status st;
 
+    msg[0] = 0;
+    st = open_file(&f);
     memset(out, 0, sizeof *out);
     out->arch = st == GDR_OK ? read_arch(&f.head) : 0;
     for (unsigned i = 0; st == GDR_OK && i < f.head.e_shnum; i++) {

@@ -116,8 +116,6 @@ static int visit_all(search *s, const char *const *folder, size_t n)
 {
     int enough = 0;
 
-    if (s->n)
-        s->tried[0] = 0;
     for (size_t i = 0; i < n && !enough; i++)
         enough = visit(s, folder[i]);
     return enough;
@@ -149,6 +147,7 @@ int gdr_nvrtc_each_in(const char *const *folder, size_t n_folders,
 {
     search s = {fn, ctx, tried, n, 0};
 
+    tried[0] = 0;
     return visit_all(&s, folder, n_folders);
 }
 
@@ -163,6 +162,7 @@ int gdr_nvrtc_each_place(gdr_nvrtc_place_fn fn, void *ctx, char *tried,
         snprintf(tried, n, "GDR_NVRTC=%s", own);
         return fn(ctx, own);
     }
+    tried[0] = 0;
     enough = visit_all(&s, folders, sizeof folders / sizeof *folders);
     return enough ? enough : visit_python(&s);
 }

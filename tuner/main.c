@@ -2,6 +2,7 @@
  * main.c - gdr-tune: options to calls, statuses to exit codes. The only file
  * that reads the command line, prints messages of its own and exits.
  */
+#include "compile_only.h"
 #include "options.h"
 #include "session.h"
 
@@ -88,6 +89,46 @@ static int run_tune(program *p)
                        (long long)r.missing, (long long)r.problems,
                        r.checked ? "variants that failed" : "no winner");
     return r.missing ? EXIT_MISSING : 0;
+}
+
+static void say_compiled(const program *p, const gdr_compile_only_result *r)
+{
+    gdr_report_say(p->report, 1,
+                   "%lld variants from %lld sources: %lld good, %lld refused, "
+                   "%lld errors; at most %lld of a problem",
+                   (long long)r->variants, (long long)r->compiled,
+                   (long long)r->good, (long long)r->refused,
+                   (long long)r->errors, (long long)r->most);
+    if (r->most > GDR_COMPILE_ONLY_CONFIGS)
+        gdr_report_say(p->report, 0,
+                       "more than %d variants of a problem: constraints are "
+                       "missing",
+                       GDR_COMPILE_ONLY_CONFIGS);
+    if (r->missing)
+        gdr_report_say(p->report, 0,
+                       "%lld times a problem has no variant for an "
+                       "architecture",
+                       (long long)r->missing);
+    if (r->ptx_missing)
+        gdr_report_say(p->report, 0, "%lld problems have no default as PTX",
+                       (long long)r->ptx_missing);
+}
+
+static int run_compile_only(program *p)
+{
+    gdr_compile_only_result r;
+
+    catch_signals();
+    if (gdr_compile_only(&p->c->tune, p->c->arch, &p->c->report, &r, p->msg,
+                         sizeof p->msg) != GDR_OK)
+        return failed(p);
+    if (r.interrupted) {
+        gdr_report_say(p->report, 0, "interrupted");
+        return EXIT_INTERRUPTED;
+    }
+    say_compiled(p, &r);
+    return r.refused || r.errors || r.missing || r.ptx_missing ? EXIT_MISSING
+                                                               : 0;
 }
 
 /* Opens the database for reading; path gets where it is. */
@@ -282,7 +323,7 @@ static int run(program *p)
                     {"shapes", 0, run_shapes}};
 
     if (!p->c->command)
-        return run_tune(p);
+        return p->c->compile_only ? run_compile_only(p) : run_tune(p);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, p->c->command) != 0)
             continue;

@@ -28,6 +28,9 @@ const char gdr_options_help[] =
     "  --seed N              of data and order (1)\n"
     "  --fresh               ignore what earlier runs found\n"
     "  --dry-run             say what would be done\n"
+    "  --compile-only        compile everything for cards that need not be "
+    "here\n"
+    "  --arch sm_NN,...      which ones (sm_75 to sm_120a)\n"
     "  --templates DIR       files here replace the ones in the program\n"
     "  --json                results as JSON lines on stdout\n"
     "  --quiet, --verbose    less, more\n"
@@ -35,9 +38,10 @@ const char gdr_options_help[] =
     "\n"
     "A problem reads: recurrent:final:vk:bf16/f32:k128v128:l2norm:g / "
     "b1t1hk16hv32\n"
-    "Exit code: 0 every problem has a winner, 1 some have none, 2 usage "
-    "or\n"
-    "environment, 130 interrupted (what was finished is kept).\n";
+    "Exit code: 0 every problem has a winner (--compile-only: and nothing "
+    "was\n"
+    "refused), 1 some have none, 2 usage or environment, 130 interrupted (what "
+    "was finished is kept).\n";
 
 typedef struct reader {
     gdr_options *o;
@@ -155,6 +159,8 @@ static const rule rules[] = {
     {"seed", 1, 0, 0, take_seed},
     {"fresh", 0, offsetof(gdr_options, tune.fresh), 0, NULL},
     {"dry-run", 0, offsetof(gdr_options, tune.dry_run), 0, NULL},
+    {"compile-only", 0, offsetof(gdr_options, compile_only), 0, NULL},
+    {"arch", 1, 0, offsetof(gdr_options, arch), NULL},
     {"templates", 1, 0, offsetof(gdr_options, tune.templates), NULL},
     {"json", 0, offsetof(gdr_options, report.json), 0, NULL},
     {"quiet", 0, offsetof(gdr_options, report.quiet), 0, NULL},
@@ -229,6 +235,8 @@ gdr_status gdr_options_read(int argc, char **argv, gdr_options *out, char *msg,
     out->report = (gdr_report_options){.out = stdout, .err = stderr};
     record_command(out, argc, argv);
     st = read_all(&r, argc, argv);
+    if (st == GDR_OK && out->arch && !out->compile_only)
+        st = refuse(&r, "--arch says what --compile-only is for");
     if (st != GDR_OK)
         return st;
     out->tune.loud_workers = out->report.verbose;

@@ -17,6 +17,8 @@ typedef struct gdr_options {
     const char *command; /* NULL: tune */
     char **args;         /* [n_args] after the command */
     int n_args;
+    int compile_only;
+    const char *arch; /* "sm_75,sm_90a"; NULL: all. Only with compile_only */
     int help, version;
     char text[4096]; /* the command line, for the record */
 } gdr_options;

@@ -145,9 +145,9 @@ void gdr_report_say(gdr_report *r, int level, const char *format, ...)
 
 /* ---- a winner ---- */
 
-gdr_figures gdr_figures_of(const gdr_choice_row *c)
+gdr_rates gdr_rates_of(const gdr_choice_row *c)
 {
-    gdr_figures f = {NAN, NAN, 0};
+    gdr_rates f = {NAN, NAN, 0};
     if (c->time_ns > 0 && c->bytes > 0) {
         f.gbps = c->bytes / c->time_ns; /* bytes per ns */
         if (c->roofline_bytes_per_s > 0)
@@ -204,7 +204,7 @@ static char *default_config(gdr_report *r, const gdr_winner_row *row)
 {
     const char *problem = row->choice.problem, *slash = strstr(problem, " / ");
     lookup l = {row->choice.fallback, NULL};
-    if (gdr_figures_of(&row->choice).is_default)
+    if (gdr_rates_of(&row->choice).is_default)
         return strdup(row->variant.config);
     if (!r->store)
         return NULL;
@@ -220,7 +220,7 @@ static char *default_config(gdr_report *r, const gdr_winner_row *row)
 static void print_object(gdr_report *r, const gdr_winner_row *row)
 {
     const gdr_choice_row *c = &row->choice;
-    gdr_figures f = gdr_figures_of(c);
+    gdr_rates f = gdr_rates_of(c);
     const struct {
         const char *key;
         double value;
@@ -247,7 +247,7 @@ static void print_object(gdr_report *r, const gdr_winner_row *row)
 
 static void print_line(gdr_report *r, const gdr_winner_row *row)
 {
-    gdr_figures f = gdr_figures_of(&row->choice);
+    gdr_rates f = gdr_rates_of(&row->choice);
     char time[32], gbps[32], gain[48] = "the default", roofline[32];
     gdr_text_time(row->choice.time_ns, time, sizeof time);
     gdr_text_number(f.gbps, 1, " GB/s", gbps, sizeof gbps);

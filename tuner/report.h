@@ -38,6 +38,8 @@ typedef struct gdr_progress {
     double left_s; /* < 0: unknown, taken from the rate so far */
 } gdr_progress;
 void gdr_report_progress(gdr_report *r, const gdr_progress *p);
+/* Takes the progress line away: before anything else is printed. */
+void gdr_report_clear(gdr_report *r);
 
 /* A line for a person, on err; level 0 always, 1 unless quiet, 2 verbose. */
 void gdr_report_say(gdr_report *r, int level, const char *format, ...)

@@ -21,6 +21,9 @@ return {
     pdl = { values = { 0, 1 },
       doc = "1: starts while the kernel ahead in the stream ends" },
   },
+  applies = {
+    { "only [K][V]", function(s) return s.layout == "kv" end },
+  },
   where = {
     { "a row of a tile is read by one warp",
       function(c, s) return columns(s, c).lanes <= 32 end },

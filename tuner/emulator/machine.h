@@ -161,6 +161,7 @@ typedef enum gdr_emu_pace {
 /* Texts of a report are made while the launch runs, places when it is told. */
 typedef struct gdr_emu_report {
     const char *kind;
+    int number;
     const void *pc, *other; /* other may be NULL */
     char text[192], tail[96];
 } gdr_emu_report;
@@ -218,7 +219,8 @@ struct gdr_emu {
     char *stacks;
     size_t stack_bytes;
     gdr_emu_thread *current;
-    int *ready; /* ring of thread numbers */
+    int64_t steps; /* of all threads since one met others */
+    int *ready;    /* ring of thread numbers */
     int ready_first, n_ready;
     gdr_emu_barrier barrier[GDR_EMU_BARRIERS];
     gdr_emu_warp warp[1024 / GDR_EMU_WARP];
