@@ -1,3 +1,5 @@
+-- recurrent_rows.lua: the op `recurrent` for S as [V][K], in registers alone.
+
 local function slice(s, lanes)
   local vector = 16 // bytes(s.state)
   return ceil_div(s.K // vector, lanes) * vector
