@@ -6,7 +6,11 @@
 #   make bench         the figures of bench/README.md
 #   make install PREFIX=DIR [DESTDIR=DIR]
 #
-# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS.
+#   make gpu-check      every variant of every list, verified on card 0
+#   make gpu-bench      the figures of bench/README.md that a card gives
+#
+# Variables: BUILD, CC, CFLAGS, JOBS, PREFIX, DESTDIR, SHAPES, TUNE_FLAGS,
+# PORTABLE.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -32,16 +36,22 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
              $(SANITIZE)
 INCS_generator = $(patsubst -I%,-isystem %,$(call pkg,--cflags,lua5.4))
-# The cuda device is built where the toolkit's headers are.
+# The cuda device is built where the toolkit's headers are; not with CUDA_H= .
 CUDA_H := $(firstword $(wildcard $(CUDA_HOME:%=%/include/cuda.h) \
             /usr/local/cuda/include/cuda.h /opt/cuda/include/cuda.h \
             /usr/include/cuda.h))
 CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
-                -isystem $(patsubst %/cuda.h,%,$(CUDA_H)))
+                $(patsubst %,-isystem %,$(filter-out /usr/include, \
+                    $(patsubst %/cuda.h,%,$(CUDA_H)))))
 INCS_runtime = $(CUDA_FLAGS)
 INCS_tuner = $(CUDA_FLAGS)
-LIBS_LIB = $(call pkg,--libs,sqlite3 libsodium) -ldl -lm -pthread
-LIBS_ALL = $(call pkg,--libs,lua5.4 jansson sqlite3 libsodium) -ldl -lm -pthread
+INCS_tests = $(CUDA_FLAGS)
+# PORTABLE=1: programs that run where only libc is.
+static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
+comma := ,
+LIBS_LIB = $(call static,$(call pkg,--libs,sqlite3 libsodium)) -ldl -lm -pthread
+LIBS_ALL = $(call static,$(call pkg,--libs,lua5.4 jansson sqlite3 libsodium)) \
+           -ldl -lm -pthread
 
 LIB_SRC := $(wildcard runtime/*.c db/*.c)
 APP_SRC := $(wildcard generator/*.c) \
@@ -51,13 +61,16 @@ TEST_LIB := $(filter-out $(TEST_SRC),$(wildcard tests/*.c))
 BENCH_SRC := $(shell grep -l '^int main' bench/*.c 2>/dev/null)
 BENCH_LIB := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 PACKED := $(sort $(wildcard generator/*.lua templates/*.lua templates/*/* \
-            tuner/shapes/*.lua) runtime/recurrent_abi.h)
+            tuner/shapes/*.lua) runtime/recurrent_abi.h \
+            tuner/emulator/calls.h tuner/emulator/prim_emu.h)
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJ := $(call objs,$(LIB_SRC)) $(BUILD)/schema_sql.o
 APP_OBJ := $(call objs,$(APP_SRC)) $(BUILD)/packed.o
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
+FAKE_LIB := $(BUILD)/tests/fake/libcuda.so.1 \
+            $(BUILD)/tests/fake/libnvidia-ml.so.1
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SONAME := libgdr.so.$(SOVERSION)
 
@@ -68,10 +81,11 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests benches examples deps tune check check-all check-format \
-        check-tidy check-asan check-tsan bench install uninstall format clean
+        check-tidy check-asan check-tsan bench gpu-check gpu-bench \
+        install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
-tests: $(TEST_BIN) $(BUILD)/gdr-tune
+tests: $(TEST_BIN) $(BUILD)/gdr-tune $(FAKE_LIB)
 benches: $(BENCH_BIN)
 examples: $(EXAMPLE_BIN)
 
@@ -114,6 +128,15 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(call objs,$(TEST_LIB)) \
     $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL) $(call pkg,--libs,cmocka)
 
+# A driver for tests of cards where there is none; empty without cuda.h.
+$(BUILD)/tests/fake/libcuda.so.1: $(call objs,$(filter-out %/nvml.c, \
+    $(wildcard tests/fake/*.c))) $(BUILD)/libgdr.a
+	$(CC) -shared -Wl,-soname,$(@F) -Wl,--exclude-libs,ALL -Wl,-Bsymbolic \
+	    $(CFLAGS_ALL) -o $@ $^ $(LIBS_LIB)
+
+$(BUILD)/tests/fake/libnvidia-ml.so.1: $(BUILD)/tests/fake/nvml.o
+	$(CC) -shared -Wl,-soname,$(@F) $(CFLAGS_ALL) -o $@ $^
+
 $(BENCH_BIN): %: %.o $(call objs,$(BENCH_LIB)) $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
@@ -149,8 +172,8 @@ check: | $(FIRST)
 
 check-all: check
 	@$(MAKE) -s -j$(JOBS) benches
-	GDR_THOROUGH=1 \
-	    prove --timer -j$(JOBS) -e 'sh tests/run.sh' $(TEST_BIN)
+	GDR_THOROUGH=1 prove --timer -j$(JOBS) -e 'sh tests/run.sh' \
+	    tests/cards.t $(TEST_BIN)
 
 TAP := $(wildcard tests/*.t)
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -162,9 +185,9 @@ TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-C_FILES := $(wildcard include/*.h runtime/*.[ch] db/*.[ch] generator/*.[ch] \
-             tuner/*.[ch] tuner/*/*.[ch] tests/*.[ch] bench/*.[ch] \
-             examples/*.c)
+C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] \
+             db/*.[ch] generator/*.[ch] tuner/*.[ch] tuner/*/*.[ch] \
+             tests/*.[ch] tests/fake/*.[ch] bench/*.[ch] examples/*.c))
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(APP_SRC) \
                  tuner/main.c)
 
@@ -185,6 +208,12 @@ format:
 bench: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) all benches
 	sh bench/run.sh $(BUILD)
+
+# What only a card can show. The results are files in OUT.
+OUT ?= $(BUILD)/gpu
+gpu-check gpu-bench: gpu-%: | $(FIRST)
+	@$(MAKE) -s -j$(JOBS) $(BUILD)/gdr-tune
+	sh bench/gpu.sh $* $(BUILD)/gdr-tune $(OUT)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

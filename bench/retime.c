@@ -90,7 +90,7 @@ static int load_step(void *ctx, const gdr_step_row *row)
 {
     loading *l = ctx;
     gdr_step_text text = {row->entry, row->grid_x, row->grid_y,    row->grid_z,
-                          row->block, row->smem,   row->workspace, NULL};
+                          row->block, row->smem,   row->workspace, row->pdl};
     l->status = gdr_recipe_add_step(l->recipe, &text, row->code,
                                     (size_t)row->bytes, l->msg, sizeof l->msg);
     return l->status != GDR_OK;

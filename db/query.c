@@ -147,6 +147,14 @@ int64_t gdr_query_int(gdr_query *q, int64_t min, int64_t max)
     return value;
 }
 
+int64_t gdr_query_int_or(gdr_query *q, int64_t min, int64_t max, int64_t null)
+{
+    if (sqlite3_column_type(q->stmt, q->at + 1) != SQLITE_NULL)
+        return gdr_query_int(q, min, max);
+    q->at++;
+    return null;
+}
+
 double gdr_query_real(gdr_query *q, double min, double max)
 {
     double value = gdr_query_real_or(q, min, max, NAN);

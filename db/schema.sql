@@ -1,15 +1,16 @@
--- schema.sql - the tables of a gdr database, version 1.
+-- schema.sql - the tables of a gdr database, version 2.
 --
 -- The comments are the documentation: those inside a table stay in the file,
 -- so that `sqlite3 gdr.db .schema` shows them. The view `winner` is for people.
 --
 -- A database that libgdr reads needs device, variant, build, step, image,
--- choice and fallback; run, trial and pruned say how the choices came about.
+-- choice and fallback; run, trial, compiled, quarantine and pruned say how the
+-- choices came about.
 -- Whatever the C code assumes of a row is a CHECK here; a reader checks it
 -- again, since a file can come from anywhere.
 --
--- A newer version of this text needs a migration in store.c that takes the
--- version before it to the very same tables.
+-- A newer version of this text needs a migration in store_version.c that takes
+-- the version before it to the very same columns: new ones come last.
 
 PRAGMA application_id = 1734636148; -- "gdrt"
 
@@ -72,6 +73,11 @@ CREATE TABLE trial (
     rounds INTEGER NOT NULL DEFAULT 0 CHECK (rounds >= 0),
     samples BLOB CHECK (length(samples) % 8 = 0), -- float64, little-endian, ns
     note TEXT, -- why it failed, and the command that repeats it
+    -- Of a card, from the compiler's figures; NULL: unknown.
+    occupancy REAL CHECK (occupancy BETWEEN 0 AND 1), -- warps / most of an SM
+    in_flight INTEGER CHECK (in_flight >= 0), -- bytes asked for, of an SM
+    eager_ns REAL CHECK (eager_ns > 0 AND eager_ns < 1e18), -- time_ns is of
+        -- launches in a graph, this of launches one by one; NULL: not taken
     UNIQUE (device, problem, variant, stamp),
     -- A gate that passed has compared o; nothing passes above its bound (a NaN
     -- is stored as infinity).
@@ -83,6 +89,36 @@ CREATE TABLE trial (
     CHECK (outcome <> 'ok' OR instr(problem, ' / ') = 0
            OR time_ns IS NOT NULL)
 ) STRICT;
+
+CREATE TABLE compiled (
+    -- What the compiler of a device said of a step of a variant.
+    device INTEGER NOT NULL REFERENCES device (id),
+    variant TEXT NOT NULL REFERENCES variant (hash),
+    stamp TEXT NOT NULL CHECK (stamp <> ''),
+    n INTEGER NOT NULL CHECK (n BETWEEN 0 AND 7), -- the step
+    registers INTEGER CHECK (registers >= 0),     -- of a thread; NULL: a cpu,
+    spill_bytes INTEGER CHECK (spill_bytes >= 0), -- which has none of these
+    stack_bytes INTEGER CHECK (stack_bytes >= 0),
+    smem_static INTEGER CHECK (smem_static >= 0), -- bytes of a block
+    smem_dynamic INTEGER CHECK (smem_dynamic >= 0),
+    barriers INTEGER CHECK (barriers >= 0),       -- named ones, 0 included
+    min_driver INTEGER CHECK (min_driver >= 0),   -- 12080: CUDA 12.8
+    log TEXT NOT NULL, -- its words, '' when it had none
+    PRIMARY KEY (device, variant, stamp, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    -- Code that crashed, hung or poisoned a device, and is not loaded there
+    -- again: for no problem, by no later run but one with --fresh.
+    device INTEGER NOT NULL REFERENCES device (id),
+    image TEXT NOT NULL -- SHA-256 of the code, or of those of all steps
+        CHECK (length(image) = 64 AND image NOT GLOB '*[^0-9a-f]*'),
+    outcome TEXT NOT NULL CHECK (outcome IN ('crash', 'timeout')),
+    note TEXT NOT NULL, -- what it did, and the command that repeats it
+    run INTEGER NOT NULL REFERENCES run (id),
+    since TEXT NOT NULL, -- UTC, ISO 8601
+    PRIMARY KEY (device, image)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE pruned (
     -- Variants that were never made, counted by reason.
@@ -123,6 +159,8 @@ CREATE TABLE step (
     workspace TEXT NOT NULL CHECK (workspace <> ''),
     isa TEXT NOT NULL, -- what the code needs of a device
     image TEXT NOT NULL REFERENCES image (hash),
+    pdl TEXT NOT NULL DEFAULT '0' CHECK (pdl <> ''), -- a term: 1 for a launch
+        -- that may begin before the kernel ahead of it ends
     PRIMARY KEY (variant, stamp, n),
     FOREIGN KEY (variant, stamp) REFERENCES build (variant, stamp)
         ON DELETE CASCADE
@@ -181,4 +219,4 @@ CREATE VIEW winner AS
     JOIN variant v ON v.hash = c.variant
     ORDER BY d.name, c.problem;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -185,13 +185,41 @@ static gdr_status undo_dead_writer(gdr_store *st)
     return status;
 }
 
+/* SQLite rounds the number of pages up, and takes what a cut page lacks for
+ * zeros: rows would be missing without a word. */
+static gdr_status check_whole_pages(gdr_store *st)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0, page = 4096;
+    gdr_query q;
+    gdr_query_open(&q, st, "SELECT page_size FROM pragma_page_size");
+    if (gdr_query_step(&q))
+        page = gdr_query_int(&q, 512, 65536);
+    gdr_status status = gdr_query_close(&q);
+    sqlite3_file_control(st->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (status != GDR_OK || !file || !file->pMethods ||
+        file->pMethods->xFileSize(file, &bytes) != SQLITE_OK)
+        return status;
+    if (bytes % page == 0)
+        return GDR_OK;
+    return gdr_store_fail(st, GDR_ERR_FORMAT,
+                          "damaged: its end is cut off; " GDR_STORE_RESTORE);
+}
+
+/* Are the tables ours, and whole? */
+static gdr_status check_content(gdr_store *st)
+{
+    gdr_status status = check_whole_pages(st);
+    return status == GDR_OK ? gdr_store_check_tables(st) : status;
+}
+
 static gdr_status open_reader(gdr_store *st)
 {
     gdr_status status = read_from(st, SQLITE_OPEN_READONLY);
     if (status != GDR_OK && st->db &&
         sqlite3_extended_errcode(st->db) == SQLITE_READONLY_ROLLBACK)
         status = undo_dead_writer(st);
-    return status == GDR_OK ? gdr_store_check_tables(st) : status;
+    return status == GDR_OK ? check_content(st) : status;
 }
 
 static gdr_status open_writer(gdr_store *st)
@@ -203,7 +231,7 @@ static gdr_status open_writer(gdr_store *st)
         status = gdr_store_check_version(st);
     if (status == GDR_OK)
         status = gdr_store_exec(st, "PRAGMA journal_mode = DELETE");
-    return status == GDR_OK ? gdr_store_check_tables(st) : status;
+    return status == GDR_OK ? check_content(st) : status;
 }
 
 /* A relative path gets "./" in front, so that SQLite takes "file:x" and

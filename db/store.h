@@ -28,7 +28,8 @@ typedef enum gdr_store_mode {
 
 /* *out is set on failure too (unless memory ran out) so that errmsg works.
  * GDR_ERR_NOT_FOUND, _FORMAT, _NEWER, _READONLY, _FULL, _BUSY, _IO, _UNSAFE
- * (the file is writable by others, so its code cannot be trusted). */
+ * (the file is writable by others, so its code cannot be trusted). A reader
+ * takes an older file as it is: what it lacks is unknown. */
 gdr_status gdr_store_open(const char *path, gdr_store_mode mode,
                           gdr_store **out);
 void gdr_store_close(gdr_store *st);
@@ -84,7 +85,30 @@ typedef struct gdr_trial_row {
     int64_t n_samples;
     const char *note; /* why it failed, with the command that repeats it */
     int64_t stage;    /* 0 screened, 1 halved, 2 finalist: sweep keeps it */
+    /* of a card, from the compiler's figures; 0: unknown */
+    double occupancy;  /* resident warps over the most that an SM holds */
+    int64_t in_flight; /* bytes that an SM has asked for at a time */
+    double eager_ns;   /* launched one by one, where time_ns is in a graph */
 } gdr_trial_row;
+
+/* What the compiler of a device said of a step of a variant. */
+typedef struct gdr_compiled_row {
+    int64_t device;
+    const char *variant, *stamp;
+    int64_t n;
+    int known; /* 0: a cpu, which has none of the figures */
+    int64_t registers, spill_bytes, stack_bytes, smem_static, smem_dynamic;
+    int64_t barriers, min_driver; /* 12080: CUDA 12.8 */
+    const char *log;              /* "" when it had no words */
+} gdr_compiled_row;
+
+/* Code that must not be loaded on a device again. */
+typedef struct gdr_quarantine_row {
+    int64_t device, run;
+    const char *image;   /* SHA-256 of the code */
+    const char *outcome; /* crash timeout */
+    const char *note;
+} gdr_quarantine_row;
 
 /* One step of a variant as built for a device: geometry terms and code. */
 typedef struct gdr_step_row {
@@ -92,6 +116,7 @@ typedef struct gdr_step_row {
     int64_t n;         /* 0, 1, ... */
     const char *entry; /* symbol */
     const char *grid_x, *grid_y, *grid_z, *block, *smem, *workspace;
+    const char *pdl; /* put: NULL means "0" */
     const char *isa; /* what the code needs, '+' between */
     const void *code;
     int64_t bytes;
@@ -128,6 +153,12 @@ gdr_status gdr_store_begin_run(gdr_store *st, const gdr_run_row *row,
 gdr_status gdr_store_end_run(gdr_store *st, int64_t run, const char *outcome);
 gdr_status gdr_store_put_variant(gdr_store *st, const gdr_variant_row *row);
 gdr_status gdr_store_put_trial(gdr_store *st, const gdr_trial_row *row);
+gdr_status gdr_store_put_compiled(gdr_store *st, const gdr_compiled_row *row);
+gdr_status gdr_store_put_quarantine(gdr_store *st,
+                                    const gdr_quarantine_row *row);
+/* GDR_OK also when there was no such row. */
+gdr_status gdr_store_lift_quarantine(gdr_store *st, int64_t device,
+                                     const char *image);
 gdr_status gdr_store_put_pruned(gdr_store *st, int64_t run, const char *statics,
                                 const char *kernel, const char *reason,
                                 int64_t count);
@@ -146,6 +177,9 @@ gdr_status gdr_store_sweep(gdr_store *st);
 gdr_status gdr_store_get_trial(gdr_store *st, int64_t device,
                                const char *problem, const char *variant,
                                const char *stamp, gdr_trial_row *row);
+/* The same of code that must not be loaded. */
+gdr_status gdr_store_get_quarantine(gdr_store *st, int64_t device,
+                                    const char *image, gdr_quarantine_row *row);
 gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
                                 const char *problem, gdr_choice_row *row);
 
@@ -177,6 +211,11 @@ gdr_status gdr_store_each_default(gdr_store *st, gdr_fallback_fn fn, void *ctx);
 typedef int (*gdr_step_fn)(void *ctx, const gdr_step_row *row);
 gdr_status gdr_store_each_step(gdr_store *st, const char *variant,
                                const char *stamp, gdr_step_fn fn, void *ctx);
+
+typedef int (*gdr_compiled_fn)(void *ctx, const gdr_compiled_row *row);
+gdr_status gdr_store_each_compiled(gdr_store *st, int64_t device,
+                                   const char *variant, const char *stamp,
+                                   gdr_compiled_fn fn, void *ctx);
 
 typedef int (*gdr_pruned_fn)(void *ctx, const char *kernel, const char *reason,
                              int64_t count);

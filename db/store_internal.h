@@ -13,7 +13,7 @@
 
 enum {
     GDR_STORE_APPLICATION = 0x67647274, /* "gdrt", as in schema.sql */
-    GDR_STORE_VERSION = 1,              /* as in schema.sql */
+    GDR_STORE_VERSION = 2,              /* as in schema.sql */
     GDR_STORE_STATEMENTS = 32,
     /* How long to wait for another process: each of its transactions takes
      * milliseconds, so that ten seconds mean that one is stuck. */
@@ -29,7 +29,8 @@ struct gdr_store {
     sqlite3 *db;
     char *path;
     gdr_store_mode mode;
-    void *kept; /* what the last get_* row points to */
+    int version; /* of the tables that are there: a reader may find old ones */
+    void *kept;  /* what the last get_* row points to */
     struct {
         const char *sql; /* compared as a pointer */
         sqlite3_stmt *stmt;
@@ -57,7 +58,8 @@ gdr_status gdr_store_check_file(gdr_store *st);
 /* May a journal be made beside it? */
 gdr_status gdr_store_check_folder(gdr_store *st);
 
-/* Is it ours? A writer brings an empty or older one up to date. */
+/* Is it ours? A writer brings an empty or older one up to date; a reader takes
+ * an older one as it is, and what it lacks as unknown. */
 gdr_status gdr_store_check_version(gdr_store *st);
 /* The tables that we use are ordinary ones, and no trigger runs behind us. */
 gdr_status gdr_store_check_tables(gdr_store *st);
@@ -102,6 +104,7 @@ int gdr_query_step(gdr_query *q);
 const char *gdr_query_text(gdr_query *q); /* never NULL */
 const char *gdr_query_text_or_null(gdr_query *q);
 int64_t gdr_query_int(gdr_query *q, int64_t min, int64_t max);
+int64_t gdr_query_int_or(gdr_query *q, int64_t min, int64_t max, int64_t null);
 double gdr_query_real(gdr_query *q, double min, double max);
 double gdr_query_real_or(gdr_query *q, double min, double max, double null);
 const void *gdr_query_blob(gdr_query *q, int64_t *bytes); /* NULL: NULL */

@@ -114,6 +114,14 @@ static void bind_real_from(gdr_query *q, double value, double min)
         gdr_query_bind_real(q, isnan(value) ? INFINITY : value);
 }
 
+static void bind_int_from(gdr_query *q, int64_t value, int64_t min)
+{
+    if (value < min)
+        gdr_query_bind_null(q);
+    else
+        gdr_query_bind_int(q, value);
+}
+
 /* Samples are stored little-endian; this is its own inverse. */
 static void *swap_samples(const double *samples, int64_t n)
 {
@@ -140,8 +148,9 @@ gdr_status gdr_store_put_trial(gdr_store *st, const gdr_trial_row *row)
     gdr_query_open(&q, st,
                    "INSERT OR REPLACE INTO trial (run, device, problem,"
                    " variant, stamp, outcome, stage, error_o, error_s,"
-                   " time_ns, spread, rounds, samples, note)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                   " time_ns, spread, rounds, samples, note, occupancy,"
+                   " in_flight, eager_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                   " ?, ?, ?, ?, ?, ?, ?)");
     gdr_query_bind_int(&q, row->run);
     gdr_query_bind_int(&q, row->device);
     gdr_query_bind_text(&q, row->problem);
@@ -156,9 +165,62 @@ gdr_status gdr_store_put_trial(gdr_store *st, const gdr_trial_row *row)
     gdr_query_bind_int(&q, row->rounds);
     gdr_query_bind_blob(&q, samples, n * 8);
     gdr_query_bind_text(&q, row->note);
+    bind_real_from(&q, row->occupancy, 1e-300);
+    bind_int_from(&q, row->in_flight, 1);
+    bind_real_from(&q, row->eager_ns, 1e-300);
     gdr_status status = finish(&q);
     sqlite3_free(samples);
     return status;
+}
+
+gdr_status gdr_store_put_compiled(gdr_store *st, const gdr_compiled_row *row)
+{
+    gdr_query q;
+    assert(st && row);
+    const int64_t figures[] = {
+        row->registers,    row->spill_bytes, row->stack_bytes, row->smem_static,
+        row->smem_dynamic, row->barriers,    row->min_driver};
+    gdr_query_open(&q, st,
+                   "INSERT OR REPLACE INTO compiled (device, variant, stamp, n,"
+                   " registers, spill_bytes, stack_bytes, smem_static,"
+                   " smem_dynamic, barriers, min_driver, log)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    gdr_query_bind_int(&q, row->device);
+    gdr_query_bind_text(&q, row->variant);
+    gdr_query_bind_text(&q, row->stamp);
+    gdr_query_bind_int(&q, row->n);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        bind_int_from(&q, figures[i], row->known ? INT64_MIN : INT64_MAX);
+    gdr_query_bind_text(&q, row->log);
+    return finish(&q);
+}
+
+gdr_status gdr_store_put_quarantine(gdr_store *st,
+                                    const gdr_quarantine_row *row)
+{
+    gdr_query q;
+    assert(st && row);
+    gdr_query_open(&q, st,
+                   "INSERT OR REPLACE INTO quarantine (device, image, outcome,"
+                   " note, run, since) VALUES (?, ?, ?, ?, ?, " NOW ")");
+    gdr_query_bind_int(&q, row->device);
+    gdr_query_bind_text(&q, row->image);
+    gdr_query_bind_text(&q, row->outcome);
+    gdr_query_bind_text(&q, row->note);
+    gdr_query_bind_int(&q, row->run);
+    return finish(&q);
+}
+
+gdr_status gdr_store_lift_quarantine(gdr_store *st, int64_t device,
+                                     const char *image)
+{
+    gdr_query q;
+    assert(st && image);
+    gdr_query_open(&q, st,
+                   "DELETE FROM quarantine WHERE device = ? AND image = ?");
+    gdr_query_bind_int(&q, device);
+    gdr_query_bind_text(&q, image);
+    return finish(&q);
 }
 
 gdr_status gdr_store_put_pruned(gdr_store *st, int64_t run, const char *statics,
@@ -208,7 +270,8 @@ static gdr_status put_terms(gdr_store *st, const gdr_step_row *row)
     gdr_query_open(&q, st,
                    "INSERT OR REPLACE INTO step (variant, stamp, n, entry,"
                    " grid_x, grid_y, grid_z, block, smem, workspace, isa,"
-                   " image) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                   " image, pdl)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     gdr_query_bind_text(&q, row->variant);
     gdr_query_bind_text(&q, row->stamp);
     gdr_query_bind_int(&q, row->n);
@@ -221,6 +284,7 @@ static gdr_status put_terms(gdr_store *st, const gdr_step_row *row)
     gdr_query_bind_text(&q, row->workspace);
     gdr_query_bind_text(&q, row->isa);
     gdr_query_bind_text(&q, row->hash);
+    gdr_query_bind_text(&q, row->pdl ? row->pdl : "0");
     return finish(&q);
 }
 

@@ -17,6 +17,10 @@ static const double REAL_MAX = 1e18; /* of times in ns, as in the schema */
 #define TRIAL_COLUMNS                                                          \
     "t.run, t.device, t.problem, t.variant, t.stamp, t.outcome, t.stage,"      \
     " t.error_o, t.error_s, t.time_ns, t.spread, t.rounds, t.samples, t.note"
+/* what version 1 did not know */
+#define CARD_COLUMNS ", t.occupancy, t.in_flight, t.eager_ns"
+#define NO_CARD_COLUMNS                                                        \
+    ", NULL AS occupancy, NULL AS in_flight, NULL AS eager_ns"
 #define CHOICE_COLUMNS                                                         \
     "c.run, c.device, c.problem, c.stamp, c.variant, c.variant_stamp,"         \
     " c.fallback, c.fallback_stamp, c.time_ns, c.spread, c.gain, c.gain_lo,"   \
@@ -82,6 +86,9 @@ static void read_trial(gdr_query *q, gdr_trial_row *row)
         gdr_query_refuse(q, "is cut off");
     row->n_samples = bytes / 8;
     row->note = gdr_query_text_or_null(q);
+    row->occupancy = gdr_query_real_or(q, 0, 1, 0);
+    row->in_flight = gdr_query_int_or(q, 0, INT64_MAX, 0);
+    row->eager_ns = gdr_query_real_or(q, 0, REAL_MAX, 0);
 }
 
 static void read_choice(gdr_query *q, gdr_choice_row *row)
@@ -158,6 +165,10 @@ static void keep_choice(gdr_query *q, gdr_choice_row *row)
         q->rc = SQLITE_NOMEM;
 }
 
+#define GET_TRIAL(card)                                                        \
+    "SELECT " TRIAL_COLUMNS card " FROM trial t WHERE device = ?"              \
+    " AND problem = ? AND variant = ? AND stamp = ?"
+
 gdr_status gdr_store_get_trial(gdr_store *st, int64_t device,
                                const char *problem, const char *variant,
                                const char *stamp, gdr_trial_row *row)
@@ -165,8 +176,8 @@ gdr_status gdr_store_get_trial(gdr_store *st, int64_t device,
     gdr_query q;
     assert(st && problem && variant && stamp && row);
     gdr_query_open(&q, st,
-                   "SELECT " TRIAL_COLUMNS " FROM trial t WHERE device = ?"
-                   " AND problem = ? AND variant = ? AND stamp = ?");
+                   st->version < 2 ? GET_TRIAL(NO_CARD_COLUMNS)
+                                   : GET_TRIAL(CARD_COLUMNS));
     gdr_query_bind_int(&q, device);
     gdr_query_bind_text(&q, problem);
     gdr_query_bind_text(&q, variant);
@@ -182,6 +193,41 @@ gdr_status gdr_store_get_trial(gdr_store *st, int64_t device,
         return gdr_store_fail(st, GDR_ERR_NOT_FOUND,
                               "no trial of variant %s for %s", variant,
                               problem);
+    return status;
+}
+
+static void read_quarantine(gdr_query *q, gdr_quarantine_row *row)
+{
+    row->device = gdr_query_int(q, 1, INT64_MAX);
+    row->run = gdr_query_int(q, 1, INT64_MAX);
+    row->image = read_hash(q);
+    row->outcome = read_outcome(q);
+    row->note = gdr_query_text(q);
+}
+
+gdr_status gdr_store_get_quarantine(gdr_store *st, int64_t device,
+                                    const char *image, gdr_quarantine_row *row)
+{
+    gdr_query q;
+    assert(st && image && row);
+    const char **texts[] = {&row->image, &row->outcome, &row->note};
+    if (st->version < 2)
+        return gdr_store_fail(st, GDR_ERR_NOT_FOUND, "no quarantine");
+    gdr_query_open(&q, st,
+                   "SELECT device, run, image, outcome, note FROM quarantine"
+                   " WHERE device = ? AND image = ?");
+    gdr_query_bind_int(&q, device);
+    gdr_query_bind_text(&q, image);
+    int found = gdr_query_step(&q);
+    if (found) {
+        read_quarantine(&q, row);
+        if (!gdr_query_failed(&q) && !keep(st, texts, 3, NULL, 0))
+            q.rc = SQLITE_NOMEM;
+    }
+    gdr_status status = gdr_query_close(&q);
+    if (status == GDR_OK && !found)
+        return gdr_store_fail(st, GDR_ERR_NOT_FOUND,
+                              "image %.16s is in no quarantine", image);
     return status;
 }
 
@@ -211,15 +257,19 @@ gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
 
 /* ---- many rows ---- */
 
+#define EACH_TRIAL(card)                                                       \
+    "SELECT " TRIAL_COLUMNS card ", " VARIANT_COLUMNS                          \
+    " FROM trial t JOIN variant v ON v.hash = t.variant"                       \
+    " WHERE t.device = ? AND t.problem = ? ORDER BY t.id"
+
 gdr_status gdr_store_each_trial(gdr_store *st, int64_t device,
                                 const char *problem, gdr_trial_fn fn, void *ctx)
 {
     gdr_query q;
     assert(st && problem && fn);
     gdr_query_open(&q, st,
-                   "SELECT " TRIAL_COLUMNS ", " VARIANT_COLUMNS
-                   " FROM trial t JOIN variant v ON v.hash = t.variant"
-                   " WHERE t.device = ? AND t.problem = ? ORDER BY t.id");
+                   st->version < 2 ? EACH_TRIAL(NO_CARD_COLUMNS)
+                                   : EACH_TRIAL(CARD_COLUMNS));
     gdr_query_bind_int(&q, device);
     gdr_query_bind_text(&q, problem);
     while (gdr_query_step(&q)) {
@@ -291,6 +341,7 @@ static void read_step(gdr_query *q, gdr_step_row *row, int64_t expected)
     row->block = gdr_query_text(q);
     row->smem = gdr_query_text(q);
     row->workspace = gdr_query_text(q);
+    row->pdl = gdr_query_text(q);
     row->isa = gdr_query_text(q);
     row->hash = read_hash(q);
     row->code = gdr_query_blob(q, &row->bytes);
@@ -299,22 +350,68 @@ static void read_step(gdr_query *q, gdr_step_row *row, int64_t expected)
         gdr_query_refuse(q, "of an image is not what its hash says");
 }
 
+#define EACH_STEP(pdl)                                                         \
+    "SELECT s.variant, s.stamp, s.n, s.entry, s.grid_x, s.grid_y, s.grid_z,"   \
+    " s.block, s.smem, s.workspace, " pdl ", s.isa, s.image, i.code"           \
+    " FROM step s LEFT JOIN image i ON i.hash = s.image"                       \
+    " WHERE s.variant = ? AND s.stamp = ? ORDER BY s.n"
+
 gdr_status gdr_store_each_step(gdr_store *st, const char *variant,
                                const char *stamp, gdr_step_fn fn, void *ctx)
 {
     gdr_query q;
     assert(st && variant && stamp && fn);
-    gdr_query_open(&q, st,
-                   "SELECT s.variant, s.stamp, s.n, s.entry, s.grid_x,"
-                   " s.grid_y, s.grid_z, s.block, s.smem, s.workspace, s.isa,"
-                   " s.image, i.code FROM step s"
-                   " LEFT JOIN image i ON i.hash = s.image"
-                   " WHERE s.variant = ? AND s.stamp = ? ORDER BY s.n");
+    gdr_query_open(
+        &q, st, st->version < 2 ? EACH_STEP("'0' AS pdl") : EACH_STEP("s.pdl"));
     gdr_query_bind_text(&q, variant);
     gdr_query_bind_text(&q, stamp);
     for (int64_t n = 0; gdr_query_step(&q); n++) {
         gdr_step_row row;
         read_step(&q, &row, n);
+        if (gdr_query_failed(&q) || fn(ctx, &row))
+            break;
+    }
+    return gdr_query_close(&q);
+}
+
+static void read_compiled(gdr_query *q, gdr_compiled_row *row)
+{
+    int64_t *const figures[] = {&row->registers,    &row->spill_bytes,
+                                &row->stack_bytes,  &row->smem_static,
+                                &row->smem_dynamic, &row->barriers,
+                                &row->min_driver};
+    row->device = gdr_query_int(q, 1, INT64_MAX);
+    row->variant = read_hash(q);
+    row->stamp = gdr_query_text(q);
+    row->n = gdr_query_int(q, 0, 7);
+    row->known = 1;
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        *figures[i] = gdr_query_int_or(q, 0, INT32_MAX, -1);
+        row->known = row->known && *figures[i] >= 0;
+    }
+    row->log = gdr_query_text(q);
+}
+
+gdr_status gdr_store_each_compiled(gdr_store *st, int64_t device,
+                                   const char *variant, const char *stamp,
+                                   gdr_compiled_fn fn, void *ctx)
+{
+    gdr_query q;
+    assert(st && variant && stamp && fn);
+    if (st->version < 2)
+        return GDR_OK;
+    gdr_query_open(&q, st,
+                   "SELECT device, variant, stamp, n, registers, spill_bytes,"
+                   " stack_bytes, smem_static, smem_dynamic, barriers,"
+                   " min_driver, log FROM compiled"
+                   " WHERE device = ? AND variant = ? AND stamp = ?"
+                   " ORDER BY n");
+    gdr_query_bind_int(&q, device);
+    gdr_query_bind_text(&q, variant);
+    gdr_query_bind_text(&q, stamp);
+    while (gdr_query_step(&q)) {
+        gdr_compiled_row row;
+        read_compiled(&q, &row);
         if (gdr_query_failed(&q) || fn(ctx, &row))
             break;
     }

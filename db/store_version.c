@@ -11,8 +11,40 @@
 #include <stdio.h>
 #include <string.h>
 
-/* steps[v - 1] takes version v to v + 1. None yet: this is version 1. */
-static const char *const migrations[] = {NULL};
+/* steps[v - 1] takes version v to v + 1. */
+static const char *const migrations[] = {
+    /* to 2: cards */
+    "ALTER TABLE step ADD COLUMN"
+    " pdl TEXT NOT NULL DEFAULT '0' CHECK (pdl <> '');"
+    "ALTER TABLE trial ADD COLUMN"
+    " occupancy REAL CHECK (occupancy BETWEEN 0 AND 1);"
+    "ALTER TABLE trial ADD COLUMN"
+    " in_flight INTEGER CHECK (in_flight >= 0);"
+    "ALTER TABLE trial ADD COLUMN"
+    " eager_ns REAL CHECK (eager_ns > 0 AND eager_ns < 1e18);"
+    "CREATE TABLE compiled ("
+    " device INTEGER NOT NULL REFERENCES device (id),"
+    " variant TEXT NOT NULL REFERENCES variant (hash),"
+    " stamp TEXT NOT NULL CHECK (stamp <> ''),"
+    " n INTEGER NOT NULL CHECK (n BETWEEN 0 AND 7),"
+    " registers INTEGER CHECK (registers >= 0),"
+    " spill_bytes INTEGER CHECK (spill_bytes >= 0),"
+    " stack_bytes INTEGER CHECK (stack_bytes >= 0),"
+    " smem_static INTEGER CHECK (smem_static >= 0),"
+    " smem_dynamic INTEGER CHECK (smem_dynamic >= 0),"
+    " barriers INTEGER CHECK (barriers >= 0),"
+    " min_driver INTEGER CHECK (min_driver >= 0),"
+    " log TEXT NOT NULL,"
+    " PRIMARY KEY (device, variant, stamp, n)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE quarantine ("
+    " device INTEGER NOT NULL REFERENCES device (id),"
+    " image TEXT NOT NULL"
+    "  CHECK (length(image) = 64 AND image NOT GLOB '*[^0-9a-f]*'),"
+    " outcome TEXT NOT NULL CHECK (outcome IN ('crash', 'timeout')),"
+    " note TEXT NOT NULL,"
+    " run INTEGER NOT NULL REFERENCES run (id),"
+    " since TEXT NOT NULL,"
+    " PRIMARY KEY (device, image)) STRICT, WITHOUT ROWID"};
 
 typedef struct identity {
     int64_t application, version, objects;
@@ -106,6 +138,14 @@ gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
 
 gdr_status gdr_store_check_tables(gdr_store *st)
 {
+    static const char of_2[] =
+        "WITH need (name) AS (VALUES ('compiled'), ('quarantine'))"
+        " SELECT 'table ' || name || ' is missing' FROM need WHERE name NOT IN"
+        " (SELECT name FROM sqlite_schema"
+        "  WHERE type = 'table' AND rootpage > 0) LIMIT 1";
+    gdr_status status = st->version < 2 ? GDR_OK : check_none(st, of_2);
+    if (status != GDR_OK)
+        return status;
     return check_none(
         st,
         "WITH need (name) AS (VALUES ('device'), ('run'), ('variant'),"
@@ -139,12 +179,9 @@ gdr_status gdr_store_check_version(gdr_store *st)
                               (long long)id.version, GDR_STORE_VERSION);
     if (!is_empty(&id) && id.version < 1)
         return impossible_version(st, id.version);
-    if (id.version == GDR_STORE_VERSION)
+    st->version = (int)id.version;
+    if (id.version == GDR_STORE_VERSION || st->mode == GDR_STORE_READ)
         return GDR_OK;
-    if (st->mode == GDR_STORE_READ)
-        return gdr_store_fail(st, GDR_ERR_FORMAT,
-                              "schema version %lld is older than %d; run "
-                              "gdr-tune once on it to bring it up to date",
-                              (long long)id.version, GDR_STORE_VERSION);
+    st->version = GDR_STORE_VERSION;
     return gdr_store_migrate(st, gdr_schema_sql, migrations, GDR_STORE_VERSION);
 }

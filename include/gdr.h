@@ -197,7 +197,8 @@ typedef struct gdr_args {
 
     /* The pool of states. A state is one head's [V][K] or [K][V], contiguous;
      * its address is state + slot * stride_slot + ring * stride_ring +
-     * hv * stride_head, strides in elements of the state dtype. */
+     * hv * stride_head, strides in elements of the state dtype. On a card each
+     * of these, and of the snapshots', is a multiple of 16 bytes. */
     void *state;
     int64_t state_stride_slot, state_stride_ring, state_stride_head;
     int64_t n_slots;              /* N, slots in the pool */

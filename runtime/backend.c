@@ -7,6 +7,7 @@
 #include <string.h>
 
 const gdr_backend *const gdr_backends[] = {
+    &gdr_backend_cuda,
     &gdr_backend_cpu,
     NULL,
 };

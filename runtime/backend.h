@@ -18,10 +18,15 @@ typedef struct gdr_device_info {
     int32_t vector_bytes;  /* cpu: widest vector register; 16 on a card */
     int64_t l1_bytes, l2_bytes, llc_bytes; /* llc: last level, for rings */
     int64_t memory_bytes;
+    int64_t smem_bytes;    /* card: shared memory that a block can ask for */
+    int64_t smem_sm_bytes; /* card: and that a multiprocessor has */
+    char bus[32];          /* card: its PCI address; "" unknown */
 } gdr_device_info;
 
 typedef struct gdr_backend {
     const char *kind;
+    size_t state_align; /* bytes at whose multiples a state must begin;
+                           0 and 1: anywhere */
     /* name is what follows "kind:" or "" */
     gdr_status (*open)(const char *name, const gdr_device_options *options,
                        void **dev, char *msg, size_t n);
@@ -43,6 +48,7 @@ typedef struct gdr_backend {
 /* Terminated by NULL; "auto" takes the first that opens. */
 extern const gdr_backend *const gdr_backends[];
 
+extern const gdr_backend gdr_backend_cuda;
 extern const gdr_backend gdr_backend_cpu;
 
 /*

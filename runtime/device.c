@@ -5,7 +5,6 @@
 #include "backend.h"
 #include "status.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 static int is_number(const char *text)
@@ -17,21 +16,6 @@ static gdr_status unknown(const char *name, char *msg, size_t n)
 {
     return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
                     "no device \"%.64s\"; use cpu, cuda:N, N or auto", name);
-}
-
-/* Why a card cannot be had from a build without a backend for cards. */
-static gdr_status no_card(char *msg, size_t n)
-{
-    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-
-    if (!driver)
-        return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
-                        "no NVIDIA driver: libcuda.so.1 not found; and this "
-                        "version serves cpus only: use --device cpu");
-    dlclose(driver);
-    return gdr_fail(GDR_ERR_NO_DEVICE, msg, n,
-                    "an NVIDIA driver is here, but this version serves cpus "
-                    "only: use --device cpu");
 }
 
 static gdr_status open_first(const gdr_device_options *options,
@@ -53,7 +37,6 @@ gdr_status gdr_backend_open(const char *name, const gdr_device_options *options,
 {
     const char *kind = name, *rest;
     size_t length;
-    int card;
 
     if (!name)
         return gdr_fail(
@@ -71,11 +54,10 @@ gdr_status gdr_backend_open(const char *name, const gdr_device_options *options,
         length = strlen(kind);
         rest = name;
     }
-    card = length == 4 && !memcmp(kind, "cuda", length);
-    if (card && !is_number(rest))
+    /* cards are numbered; "cuda" alone is the first */
+    if (!strncmp(name, "cuda:", 5) && !is_number(rest))
         return unknown(name, msg, n);
     *backend = gdr_backend_find(kind, length);
-    if (*backend)
-        return (*backend)->open(rest, options, dev, msg, n);
-    return card ? no_card(msg, n) : unknown(name, msg, n);
+    return *backend ? (*backend)->open(rest, options, dev, msg, n)
+                    : unknown(name, msg, n);
 }

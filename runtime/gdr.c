@@ -76,7 +76,7 @@ static int read_step(void *ctx, const gdr_step_row *s)
 {
     reading *r = ctx;
     const gdr_step_text text = {s->entry, s->grid_x, s->grid_y,    s->grid_z,
-                                s->block, s->smem,   s->workspace, NULL};
+                                s->block, s->smem,   s->workspace, s->pdl};
 
     r->status = gdr_rows_put_step(r->rows, r->code, s->n, &text, s->isa,
                                   s->code, s->bytes);

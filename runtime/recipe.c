@@ -4,6 +4,7 @@
  */
 #include "recipe.h"
 #include "generic.h"
+#include "reference.h"
 #include "status.h"
 
 #include <assert.h>
@@ -105,6 +106,43 @@ int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x)
     return most;
 }
 
+/* Kernels of a card read states in vectors. */
+static gdr_status check_states(const gdr_recipe *r, const gdr_args *a,
+                               char *msg, size_t n)
+{
+    const int64_t align = (int64_t)r->backend->state_align;
+    const int64_t mask = align > 1 ? align - 1 : 0;
+    const int64_t bytes = (int64_t)gdr_dtype_bytes(r->s.state);
+    const int ring = r->s.contract == GDR_RING;
+    /* 0 where there are none: then nothing below is odd */
+    const int64_t snapshot = r->s.contract != GDR_SNAPSHOTS ? 0
+                             : a->flags & GDR_SNAPSHOT_F32  ? 4
+                                                            : bytes;
+    const struct {
+        const char *name;
+        int64_t at;
+    } all[] = {
+        {"state", (int64_t)(uintptr_t)a->state},
+        {"state_stride_slot", a->state_stride_slot * bytes},
+        {"state_stride_ring", ring ? a->state_stride_ring * bytes : 0},
+        {"state_stride_head", a->state_stride_head * bytes},
+        {"snapshots", snapshot ? (int64_t)(uintptr_t)a->snapshots : 0},
+        {"snapshot_stride_n", a->snapshot_stride_n * snapshot},
+        {"snapshot_stride_t", a->snapshot_stride_t * snapshot},
+        {"snapshot_stride_head", a->snapshot_stride_head * snapshot},
+    };
+    int64_t odd = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        odd |= all[i].at & mask;
+    for (size_t i = 0; odd && i < sizeof all / sizeof *all; i++)
+        if (all[i].at & mask)
+            return gdr_fail(GDR_ERR_ARG, msg, n,
+                            "%s: %" PRId64 " bytes; on this device a state "
+                            "begins at a multiple of %" PRId64 " bytes",
+                            all[i].name, all[i].at, align);
+    return GDR_OK;
+}
+
 static gdr_status check_workspace(const gdr_recipe *r, const gdr_args *a,
                                   char *msg, size_t n)
 {
@@ -154,7 +192,9 @@ gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
     assert(r->n_steps > 0);
     if (args->x.B == 0 || args->x.T == 0)
         return GDR_OK;
-    gdr_status status = check_workspace(r, args, msg, n);
+    gdr_status status = check_states(r, args, msg, n);
+    if (status == GDR_OK)
+        status = check_workspace(r, args, msg, n);
     if (status != GDR_OK)
         return status;
     gdr_generic_params params = {.s = r->s};

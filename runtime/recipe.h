@@ -46,7 +46,8 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
                               const gdr_backend *backend, void *dev);
 
 /* Packs args into the op's parameters, evaluates the geometry, launches every
- * step in order. The arguments must have passed gdr_args_check; the workspace
+ * step in order. The arguments must have passed gdr_args_check; the alignment
+ * of states, which follows from the device, is checked here, and the workspace
  * is checked here (GDR_ERR_ARG), since it follows from the plan. B = 0 or T = 0
  * launches nothing. */
 gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,

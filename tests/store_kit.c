@@ -75,7 +75,10 @@ static void make_trial(kit_rows *r, int i)
                                .samples = r->samples,
                                .n_samples = 4,
                                .note = r->note,
-                               .stage = 2};
+                               .stage = 2,
+                               .occupancy = 0.75,
+                               .in_flight = 49152,
+                               .eager_ns = 2500.5};
 }
 
 static void make_choice(kit_rows *r)
@@ -126,24 +129,41 @@ void kit_rows_make(kit_rows *r, int i)
                              .block = "3",
                              .smem = "4",
                              .workspace = "b*hv*4",
+                             .pdl = "1",
                              .isa = "avx2+fma",
                              .code = r->code,
                              .bytes = (int64_t)strlen(r->code),
                              .hash = r->image};
+    r->compiled = (gdr_compiled_row){.variant = r->hash,
+                                     .stamp = "stamp",
+                                     .known = 1,
+                                     .registers = 64 + i,
+                                     .smem_static = 1024,
+                                     .barriers = 1,
+                                     .min_driver = 12080,
+                                     .log = "a warning"};
+    r->quarantine = (gdr_quarantine_row){
+        .image = r->image, .outcome = "crash", .note = r->note};
     make_choice(r);
     r->dflt = (gdr_default_row){0, KIT_STATICS, i + 1, r->hash, "stamp"};
 }
 
+void kit_rows_join(kit_rows *r, int64_t device, int64_t run)
+{
+    r->trial.device = r->choice.device = r->dflt.device = device;
+    r->compiled.device = r->quarantine.device = device;
+    r->trial.run = r->choice.run = r->quarantine.run = run;
+}
+
 gdr_status kit_put_run(gdr_store *st, kit_rows *r)
 {
-    int64_t device, run;
+    int64_t device, run = 0;
     gdr_status status = gdr_store_put_device(st, &r->device, &device);
     if (status != GDR_OK)
         return status;
-    r->run.device = r->trial.device = r->choice.device = r->dflt.device =
-        device;
+    r->run.device = device;
     status = gdr_store_begin_run(st, &r->run, &run);
-    r->trial.run = r->choice.run = run;
+    kit_rows_join(r, device, run);
     return status;
 }
 
@@ -157,6 +177,10 @@ gdr_status kit_put_rest(gdr_store *st, const kit_rows *r)
                                       "cpu/recurrent", r->note, 3);
     if (status == GDR_OK)
         status = gdr_store_put_step(st, &r->step);
+    if (status == GDR_OK)
+        status = gdr_store_put_compiled(st, &r->compiled);
+    if (status == GDR_OK)
+        status = gdr_store_put_quarantine(st, &r->quarantine);
     if (status == GDR_OK)
         status = gdr_store_put_choice(st, &r->choice);
     if (status == GDR_OK)
@@ -271,15 +295,24 @@ static int see_trial(void *ctx, const gdr_trial_row *trial,
     return sum < 0 && variant->abi < 0;
 }
 
+typedef struct seen {
+    gdr_store *st;
+    gdr_status status;
+} seen;
+
 static int see_step(void *ctx, const gdr_step_row *row)
 {
     char hex[65];
     unsigned char digest[32];
-    (void)ctx;
+    seen *s = ctx;
+    gdr_quarantine_row q;
     crypto_hash_sha256(digest, row->code, (unsigned long long)row->bytes);
     sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
     assert_string_equal(hex, row->hash);
-    return 0;
+    s->status = gdr_store_get_quarantine(s->st, 1, row->hash, &q);
+    if (s->status == GDR_ERR_NOT_FOUND)
+        s->status = GDR_OK;
+    return s->status != GDR_OK;
 }
 
 static int see_pruned(void *ctx, const char *kernel, const char *reason,
@@ -289,28 +322,37 @@ static int see_pruned(void *ctx, const char *kernel, const char *reason,
     return strlen(kernel) + strlen(reason) > 1000000 && count < 0;
 }
 
-typedef struct seen {
-    gdr_store *st;
-    gdr_status status;
-} seen;
+static int see_compiled(void *ctx, const gdr_compiled_row *row)
+{
+    (void)ctx;
+    return row->registers + row->min_driver < -1000 && row->log[0] == 1;
+}
 
 static int see_winner(void *ctx, const gdr_winner_row *row)
 {
     seen *s = ctx;
     const gdr_choice_row *c = &row->choice;
-    s->status = gdr_store_each_step(s->st, c->variant, c->variant_stamp,
-                                    see_step, NULL);
+    gdr_status status =
+        gdr_store_each_step(s->st, c->variant, c->variant_stamp, see_step, s);
+    if (status != GDR_OK)
+        s->status = status;
     if (s->status == GDR_OK)
         s->status = gdr_store_each_trial(s->st, row->device_id, c->problem,
                                          see_trial, NULL);
+    if (s->status == GDR_OK)
+        s->status =
+            gdr_store_each_compiled(s->st, row->device_id, c->variant,
+                                    c->variant_stamp, see_compiled, NULL);
     return s->status != GDR_OK;
 }
 
 static int see_default(void *ctx, const gdr_fallback_row *row)
 {
     seen *s = ctx;
-    s->status = gdr_store_each_step(s->st, row->dflt.variant,
-                                    row->dflt.variant_stamp, see_step, NULL);
+    gdr_status status = gdr_store_each_step(
+        s->st, row->dflt.variant, row->dflt.variant_stamp, see_step, s);
+    if (status != GDR_OK)
+        s->status = status;
     return s->status != GDR_OK;
 }
 

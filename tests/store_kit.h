@@ -28,12 +28,17 @@ typedef struct kit_rows {
     gdr_variant_row variant;
     gdr_trial_row trial;
     gdr_step_row step;
+    gdr_compiled_row compiled;
+    gdr_quarantine_row quarantine;
     gdr_choice_row choice;
     gdr_default_row dflt;
 } kit_rows;
 
 /* The rows of variant i; those with equal i are equal. */
 void kit_rows_make(kit_rows *r, int i);
+
+/* Sets the ids of device and run in all rows. */
+void kit_rows_join(kit_rows *r, int64_t device, int64_t run);
 
 /* Puts the device and the run, and sets their ids in all rows. */
 gdr_status kit_put_run(gdr_store *st, kit_rows *r);

@@ -585,6 +585,45 @@ static gdr_recipe empty_recipe(notes *d)
         .s = small.s, .backend = &noter, .dev = d, .sms = 5, .config = "c"};
 }
 
+/* A device whose kernels read states in vectors of 16 bytes. */
+static void states_begin_where_vectors_may(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+        int64_t odd;
+    } bad[] = {
+        {"state", offsetof(gdr_args, state), 0x1008},
+        {"state_stride_slot", offsetof(gdr_args, state_stride_slot), 6},
+        {"state_stride_head", offsetof(gdr_args, state_stride_head), 1},
+    };
+    const gdr_step_text text = {.entry = "e"};
+    gdr_backend picky = noter;
+    notes d = {0};
+    gdr_recipe r = empty_recipe(&d);
+    char msg[256] = "";
+    (void)state;
+    picky.state_align = 16;
+    r.backend = &picky;
+    assert_int_equal(gdr_recipe_add_step(&r, &text, "", 0, NULL, 0), GDR_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        gdr_args a;
+        gdr_args_init(&a, &small);
+        a.state = (void *)0x1000;
+        a.state_stride_ring = 1; /* not a ring: nobody reads it */
+        assert_int_equal(gdr_recipe_launch(&r, &a, NULL, msg, sizeof msg),
+                         GDR_OK);
+        memcpy((char *)&a + bad[i].at, &bad[i].odd, sizeof bad[i].odd);
+        assert_int_equal(gdr_recipe_launch(&r, &a, NULL, msg, sizeof msg),
+                         GDR_ERR_ARG);
+        assert_memory_equal(msg, bad[i].name, strlen(bad[i].name));
+        r.backend = &noter;
+        assert_int_equal(gdr_recipe_launch(&r, &a, NULL, msg, sizeof msg),
+                         GDR_OK);
+        r.backend = &picky;
+    }
+}
+
 static void steps_launch_in_order_with_their_geometry(void **state)
 {
     notes d = {0};
@@ -702,6 +741,7 @@ int main(void)
         cmocka_unit_test(the_device_describes_itself),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(backends_are_found_by_kind),
+        cmocka_unit_test(states_begin_where_vectors_may),
         cmocka_unit_test(steps_launch_in_order_with_their_geometry),
         cmocka_unit_test(bad_steps_are_refused),
         cmocka_unit_test(overflow_and_failures_are_statuses),

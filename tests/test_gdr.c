@@ -310,9 +310,8 @@ static void test_words(void **state)
 
 static void test_device_names(void **state)
 {
-    static const char *const wrong[] = {"",      "tpu",    "CPU", "cuda",
-                                        "cuda:", "cuda:x", "-1",  "0x0",
-                                        "cpu0",  "auto:0", "emu"};
+    static const char *const wrong[] = {"",   "tpu", "CPU",  "cuda:",  "cuda:x",
+                                        "-1", "0x0", "cpu0", "auto:0", "emu"};
     const kit_place *place = *state;
     const gdr_device_options bad = {.size = 1};
     gdr_device *dev;
@@ -339,7 +338,7 @@ static void test_device_names(void **state)
 
 static void test_no_driver(void **state)
 {
-    static const char *const cards[] = {"0", "7", "cuda:0"};
+    static const char *const cards[] = {"0", "7", "cuda:0", "cuda"};
     const gdr_backend *backend;
     char msg[256] = "";
     void *dev, *driver = dlopen("libcuda.so.1", RTLD_LAZY);
@@ -349,13 +348,15 @@ static void test_no_driver(void **state)
         dlclose(driver);
         skip();
     }
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
         assert_int_equal(
             gdr_backend_open(cards[i], NULL, &backend, &dev, msg, sizeof msg),
             GDR_ERR_NO_DEVICE);
+        if (strstr(msg, "built without cuda.h"))
+            skip();
         assert_string_equal(msg,
-                            "no NVIDIA driver: libcuda.so.1 not found; and "
-                            "this version serves cpus only: use --device cpu");
+                            "no NVIDIA driver: libcuda.so.1 not found; use "
+                            "--device cpu, or install the driver");
     }
 }
 

@@ -70,6 +70,9 @@ static void same_trial(const gdr_trial_row *a, const gdr_trial_row *b)
     if (a->note)
         assert_string_equal(a->note, b->note);
     assert_int_equal(a->stage, b->stage);
+    assert_true(a->occupancy == b->occupancy);
+    assert_int_equal(a->in_flight, b->in_flight);
+    assert_true(a->eager_ns == b->eager_ns);
 }
 
 static void same_choice(const gdr_choice_row *a, const gdr_choice_row *b)
@@ -104,6 +107,7 @@ static void same_step(const gdr_step_row *a, const gdr_step_row *b)
     assert_string_equal(a->block, b->block);
     assert_string_equal(a->smem, b->smem);
     assert_string_equal(a->workspace, b->workspace);
+    assert_string_equal(a->pdl, b->pdl);
     assert_string_equal(a->isa, b->isa);
     assert_string_equal(a->hash, b->hash);
     assert_int_equal(a->bytes, b->bytes);
@@ -201,6 +205,70 @@ static void test_rows_come_back(void **state)
                                         check_pruned, &e[4]));
     for (int i = 0; i < 5; i++)
         assert_int_equal(e[i].n, 1);
+    gdr_store_close(st);
+}
+
+static int check_compiled(void *ctx, const gdr_compiled_row *row)
+{
+    expected *e = ctx;
+    const gdr_compiled_row *want = &e->rows->compiled;
+    assert_int_equal(row->device, want->device);
+    assert_string_equal(row->variant, want->variant);
+    assert_int_equal(row->n, want->n);
+    assert_int_equal(row->known, want->known);
+    if (want->known) {
+        assert_int_equal(row->registers, want->registers);
+        assert_int_equal(row->spill_bytes, want->spill_bytes);
+        assert_int_equal(row->smem_static, want->smem_static);
+        assert_int_equal(row->barriers, want->barriers);
+        assert_int_equal(row->min_driver, want->min_driver);
+    }
+    assert_string_equal(row->log, want->log);
+    return ++e->n == e->stop_at;
+}
+
+/* Figures of a card, and words of a compiler that has none. */
+static void test_compilers_words_come_back(void **state)
+{
+    kit_place *p = *state;
+    kit_rows r;
+    gdr_store *st = store_with(p->db, &r);
+    for (int known = 1; known >= 0; known--) {
+        expected e = {.st = st, .rows = &r};
+        r.compiled.known = known;
+        r.compiled.log = known ? "spills" : "";
+        assert_ok(st, gdr_store_put_compiled(st, &r.compiled));
+        assert_ok(st, gdr_store_each_compiled(st, r.trial.device, r.hash,
+                                              "stamp", check_compiled, &e));
+        assert_int_equal(e.n, 1);
+    }
+    assert_int_equal(kit_ask(p->db, "SELECT registers IS NULL FROM compiled"),
+                     1);
+    gdr_store_close(st);
+}
+
+/* An image is quarantined on one device, until it is let out. */
+static void test_quarantine(void **state)
+{
+    kit_place *p = *state;
+    kit_rows r;
+    gdr_store *st = store_with(p->db, &r);
+    gdr_quarantine_row q;
+    int64_t d = r.quarantine.device;
+    assert_ok(st, gdr_store_get_quarantine(st, d, r.image, &q));
+    assert_string_equal(q.outcome, "crash");
+    assert_string_equal(q.note, r.note);
+    assert_int_equal(q.run, r.quarantine.run);
+    assert_fails(st, gdr_store_get_quarantine(st, d + 1, r.image, &q),
+                 GDR_ERR_NOT_FOUND, "is in no quarantine");
+    r.quarantine.outcome = "wrong";
+    assert_fails(st, gdr_store_put_quarantine(st, &r.quarantine), GDR_ERR_ARG,
+                 "forbids");
+    assert_ok(st, gdr_store_lift_quarantine(st, d + 1, r.image));
+    assert_ok(st, gdr_store_get_quarantine(st, d, r.image, &q));
+    assert_ok(st, gdr_store_lift_quarantine(st, d, r.image));
+    assert_fails(st, gdr_store_get_quarantine(st, d, r.image, &q),
+                 GDR_ERR_NOT_FOUND, "is in no quarantine");
     gdr_store_close(st);
 }
 
@@ -485,8 +553,7 @@ static void test_bad_rows_are_refused(void **state)
     for (size_t i = 0; i < sizeof bad_rows / sizeof *bad_rows; i++) {
         kit_rows bad;
         kit_rows_make(&bad, 0);
-        bad.trial.run = bad.choice.run = r.trial.run;
-        bad.trial.device = bad.choice.device = bad.dflt.device = r.trial.device;
+        kit_rows_join(&bad, r.trial.device, r.trial.run);
         assert_fails(st, bad_rows[i].put(st, &bad), GDR_ERR_ARG,
                      bad_rows[i].text);
         assert_non_null(strstr(gdr_store_errmsg(st), p->db));
@@ -583,6 +650,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         AT(kit_place_make, test_rows_come_back),
         AT(kit_place_make, test_run_is_recorded),
+        AT(kit_place_make, test_compilers_words_come_back),
+        AT(kit_place_make, test_quarantine),
         AT(kit_place_make, test_view_of_winners),
         AT(kit_place_make, test_extreme_values),
         AT(kit_place_make, test_newer_replaces),

@@ -183,9 +183,7 @@ static void put_until_killed(const char *path, int i, int pipe_fd)
     for (;; i++) {
         kit_rows next;
         kit_rows_make(&next, i);
-        next.trial.run = next.choice.run = r.trial.run;
-        next.trial.device = next.choice.device = next.dflt.device =
-            r.trial.device;
+        kit_rows_join(&next, r.trial.device, r.trial.run);
         if (kit_put_rest(st, &next) != GDR_OK)
             _exit(3);
         if (write(pipe_fd, &i, sizeof i) != sizeof i)
@@ -486,8 +484,7 @@ static int put_until_full(gdr_store *st, kit_rows *first, int from)
     for (int i = from;; i++) {
         kit_rows r;
         kit_rows_make(&r, i);
-        r.trial.run = r.choice.run = first->trial.run;
-        r.trial.device = r.choice.device = r.dflt.device = 1;
+        kit_rows_join(&r, 1, first->trial.run);
         gdr_status status = kit_put_rest(st, &r);
         if (status == GDR_OK && i < 100000)
             continue;
@@ -514,8 +511,7 @@ static void check_full(kit_place *p, void (*make_room)(kit_place *p))
     assert_true(kit_sound(p->db));
     kit_rows next;
     kit_rows_make(&next, n);
-    next.trial.run = next.choice.run = r.trial.run;
-    next.trial.device = next.choice.device = next.dflt.device = 1;
+    kit_rows_join(&next, 1, r.trial.run);
     assert_ok(st, kit_put_rest(st, &next));
     check_acknowledged(st, n);
     gdr_store_close(st);

@@ -182,6 +182,11 @@ static const struct spoilt {
 } spoilt[] = {
     {"DROP TABLE choice", "table choice is missing"},
     {"DROP TABLE pruned", "table pruned is missing"},
+    {"DROP TABLE quarantine", "table quarantine is missing"},
+    {"UPDATE step SET pdl = 'a' || char(0) || 'b'", "pdl has a 0"},
+    {"UPDATE trial SET occupancy = 1.5", "occupancy is out of range"},
+    {"UPDATE trial SET in_flight = -1", "in_flight is out of range"},
+    {"UPDATE compiled SET registers = -1", "registers is out of range"},
     {"ALTER TABLE step RENAME TO other;"
      "CREATE VIEW step AS SELECT * FROM other",
      "table step is missing"},
@@ -383,13 +388,126 @@ static void test_scrambled_pages(void **state)
 
 /* ---- migrations ---- */
 
+/* A database of version 1 with the rows of kit_database, made by the tables
+ * that it had; what is newer is lost. */
+static void make_version_1(const kit_place *p, int n)
+{
+    char fresh[128], sql[512];
+    size_t bytes;
+    snprintf(fresh, sizeof fresh, "%s/fresh.db", p->dir);
+    kit_database(fresh, n);
+    char *schema = (char *)kit_load("tests/golden/schema-1.sql", &bytes);
+    schema[bytes] = 0;
+    kit_save(p->db, "", 0);
+    kit_vandalise(p->db, schema);
+    free(schema);
+    static const char *const tables[][2] = {
+        {"device", "*"},
+        {"run", "*"},
+        {"variant", "*"},
+        {"trial", "id, run, device, problem, variant, stamp, outcome, stage,"
+                  " error_o, error_s, time_ns, spread, rounds, samples, note"},
+        {"pruned", "*"},
+        {"image", "*"},
+        {"build", "*"},
+        {"step", "variant, stamp, n, entry, grid_x, grid_y, grid_z, block,"
+                 " smem, workspace, isa, image"},
+        {"choice", "*"},
+        {"fallback", "*"}};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        snprintf(sql, sizeof sql,
+                 "ATTACH '%s' AS f; INSERT INTO main.%s SELECT %s FROM f.%s",
+                 fresh, tables[i][0], tables[i][1], tables[i][0]);
+        kit_vandalise(p->db, sql);
+    }
+}
+
+static int see_old_step(void *ctx, const gdr_step_row *row)
+{
+    ++*(int *)ctx;
+    assert_string_equal(row->pdl, "0");
+    return 0;
+}
+
+/* libgdr reads what was tuned before there were cards; what the tables lack is
+ * unknown, and the file stays as it is. */
+static void test_version_1_is_read(void **state)
+{
+    kit_place *p = *state;
+    kit_rows r;
+    gdr_trial_row trial;
+    gdr_quarantine_row q;
+    size_t before_bytes, after_bytes;
+    int steps = 0;
+    make_version_1(p, 3);
+    unsigned char *before = kit_load(p->db, &before_bytes);
+    gdr_store *st = kit_open(p->db, GDR_STORE_READ);
+    kit_rows_make(&r, 1);
+    assert_ok(st, kit_read_all(st));
+    assert_ok(st,
+              gdr_store_each_step(st, r.hash, "stamp", see_old_step, &steps));
+    assert_int_equal(steps, 1);
+    assert_ok(st,
+              gdr_store_get_trial(st, 1, r.problem, r.hash, "stamp", &trial));
+    assert_true(trial.time_ns == r.trial.time_ns);
+    assert_true(trial.occupancy == 0 && trial.in_flight == 0 &&
+                trial.eager_ns == 0);
+    assert_fails(st, gdr_store_get_quarantine(st, 1, r.image, &q),
+                 GDR_ERR_NOT_FOUND, "quarantine");
+    gdr_store_close(st);
+    unsigned char *after = kit_load(p->db, &after_bytes);
+    assert_int_equal(before_bytes, after_bytes);
+    assert_memory_equal(before, after, before_bytes);
+    free(before);
+    free(after);
+}
+
+/* A writer makes it the newest: every row is there, and the columns are those
+ * of a new file, in name, type and order. */
+static void test_version_1_is_migrated(void **state)
+{
+    static const char differ[] =
+        "ATTACH '%s' AS f; CREATE TEMP TABLE a AS"
+        " SELECT s.name AS t, x.cid, x.name, x.type, x.\"notnull\", x.pk"
+        " FROM main.sqlite_schema s, pragma_table_xinfo(s.name, 'main') x"
+        " WHERE s.type = 'table';"
+        "CREATE TEMP TABLE b AS"
+        " SELECT s.name AS t, x.cid, x.name, x.type, x.\"notnull\", x.pk"
+        " FROM f.sqlite_schema s, pragma_table_xinfo(s.name, 'f') x"
+        " WHERE s.type = 'table';"
+        "CREATE TABLE main.difference AS"
+        " SELECT * FROM (SELECT * FROM a EXCEPT SELECT * FROM b)"
+        " UNION ALL SELECT * FROM (SELECT * FROM b EXCEPT SELECT * FROM a)";
+    kit_place *p = *state;
+    char sql[2048], fresh[128];
+    kit_rows r;
+    make_version_1(p, 3);
+    gdr_store *st = kit_open(p->db, GDR_STORE_WRITE);
+    assert_ok(st, kit_read_all(st));
+    kit_rows_make(&r, 7);
+    assert_ok(st, kit_put_run(st, &r));
+    assert_ok(st, kit_put_rest(st, &r));
+    gdr_store_close(st);
+    assert_true(kit_sound(p->db));
+    assert_int_equal(kit_ask(p->db, "PRAGMA user_version"), GDR_STORE_VERSION);
+    assert_int_equal(kit_ask(p->db, "SELECT count(*) FROM trial"), 4);
+    assert_int_equal(kit_ask(p->db, "SELECT count(*) FROM step"
+                                    " WHERE pdl = '0'"),
+                     3);
+    snprintf(fresh, sizeof fresh, "%s/fresh.db", p->dir);
+    snprintf(sql, sizeof sql, differ, fresh);
+    kit_vandalise(p->db, sql);
+    assert_int_equal(kit_ask(p->db, "SELECT count(*) FROM difference"), 0);
+}
+
 /* A schema two versions on, and the way to it from this one. */
-static const char v3_schema[] = "CREATE TABLE a (x INTEGER, y TEXT) STRICT";
-static const char *const v3_steps[] = {
+static const char v4_schema[] = "CREATE TABLE a (x INTEGER, y TEXT) STRICT";
+static const char *const v4_steps[] = {
+    "SELECT * FROM of_version_1_alone",
     "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a SELECT count(*) FROM "
     "choice",
     "ALTER TABLE a RENAME TO b; CREATE TABLE a (x INTEGER, y TEXT) STRICT;"
-    "INSERT INTO a SELECT x, 'from 2' FROM b; DROP TABLE b",
+    "INSERT INTO a SELECT x, 'from 3' FROM b; DROP TABLE b",
 };
 
 static void test_migration_runs_each_step(void **state)
@@ -397,14 +515,14 @@ static void test_migration_runs_each_step(void **state)
     kit_place *p = *state;
     kit_database(p->db, 3);
     gdr_store *st = kit_open(p->db, GDR_STORE_WRITE);
-    assert_ok(st, gdr_store_migrate(st, v3_schema, v3_steps, 3));
-    assert_int_equal(kit_ask(p->db, "PRAGMA user_version"), 3);
-    assert_int_equal(kit_ask(p->db, "SELECT x FROM a WHERE y = 'from 2'"), 3);
+    assert_ok(st, gdr_store_migrate(st, v4_schema, v4_steps, 4));
+    assert_int_equal(kit_ask(p->db, "PRAGMA user_version"), 4);
+    assert_int_equal(kit_ask(p->db, "SELECT x FROM a WHERE y = 'from 3'"), 3);
     /* again: nothing left to do */
-    assert_ok(st, gdr_store_migrate(st, v3_schema, v3_steps, 3));
+    assert_ok(st, gdr_store_migrate(st, v4_schema, v4_steps, 4));
     assert_int_equal(kit_ask(p->db, "SELECT count(*) FROM a"), 1);
     gdr_store_close(st);
-    refuses_untouched(p->db, GDR_ERR_NEWER, "schema version 3");
+    refuses_untouched(p->db, GDR_ERR_NEWER, "schema version 4");
 }
 
 static void test_migration_of_an_empty_file(void **state)
@@ -420,9 +538,10 @@ static void test_migration_of_an_empty_file(void **state)
 static void test_failed_migration_changes_nothing(void **state)
 {
     kit_place *p = *state;
-    static const char *const bad_sql[] = {v3_steps[0], "SELECT * FROM nothing"};
+    static const char *const bad_sql[] = {v4_steps[0], v4_steps[1],
+                                          "SELECT * FROM nothing"};
     static const char *const bad_keys[] = {
-        v3_steps[0], "UPDATE choice SET variant_stamp = 'nobody'"};
+        v4_steps[0], v4_steps[1], "UPDATE choice SET variant_stamp = 'nobody'"};
     const char *const *bad[] = {bad_sql, bad_keys};
     static const char *const texts[] = {"nothing", "row of choice names one"};
     kit_database(p->db, 2);
@@ -430,7 +549,7 @@ static void test_failed_migration_changes_nothing(void **state)
     unsigned char *before = kit_load(p->db, &before_bytes);
     for (int i = 0; i < 2; i++) {
         gdr_store *st = kit_open(p->db, GDR_STORE_WRITE);
-        assert_fails(st, gdr_store_migrate(st, v3_schema, bad[i], 3),
+        assert_fails(st, gdr_store_migrate(st, v4_schema, bad[i], 4),
                      GDR_ERR_FORMAT, texts[i]);
         /* and the handle still works, foreign keys included */
         assert_ok(st, kit_read_all(st));
@@ -470,6 +589,8 @@ int main(void)
         AT(kit_place_make_fast, test_truncated_anywhere),
         AT(kit_place_make_fast, test_flipped_bits),
         AT(kit_place_make_fast, test_scrambled_pages),
+        AT(kit_place_make, test_version_1_is_read),
+        AT(kit_place_make, test_version_1_is_migrated),
         AT(kit_place_make, test_migration_runs_each_step),
         AT(kit_place_make, test_migration_of_an_empty_file),
         AT(kit_place_make, test_failed_migration_changes_nothing),

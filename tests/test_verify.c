@@ -156,6 +156,62 @@ static void survives_failed_allocations(void **state)
     assert_true(most > 50);
 }
 
+/* ---- launches that end later, devices that know why -----------------------
+ */
+
+static int waits_left;
+
+static gdr_status wait_some(void *dev)
+{
+    (void)dev;
+    return waits_left-- > 0 ? GDR_OK : GDR_ERR_LAUNCH;
+}
+
+static int say_race(void *dev, const char **outcome, char *note, size_t n)
+{
+    (void)dev;
+    *outcome = "race";
+    snprintf(note, n, "two threads write o");
+    return 0;
+}
+
+static int say_poisoned(void *dev, const char **outcome, char *note, size_t n)
+{
+    (void)dev;
+    *outcome = "crash";
+    snprintf(note, n, "illegal address");
+    return 1;
+}
+
+/* The launch is well, and what it began fails: in the first case, or later. */
+static void believes_the_device(void **state)
+{
+    static const struct {
+        int waits, poisoned;
+        int (*explain)(void *, const char **, char *, size_t);
+        const char *outcome, *note;
+    } cases[] = {{0, 0, NULL, "launch", "launch"},
+                 {0, 0, say_race, "race", "two threads write o"},
+                 {5, 1, say_poisoned, "crash", "illegal address"},
+                 {1000000, 0, say_race, "ok", ""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gdr_verify_options o = {.seed = 1};
+        gdr_target target = bug_target;
+        bug_kernel k;
+        gdr_verdict v;
+        target.wait = wait_some;
+        target.explain = cases[i].explain;
+        waits_left = cases[i].waits;
+        bug_kernel_open(&k, FINAL32, BUG_NONE, STYLE_TREE);
+        assert_int_equal(gdr_verify(&target, &k.recipe, &o, &v), GDR_OK);
+        assert_string_equal(v.outcome, cases[i].outcome);
+        assert_int_equal(v.poisoned, cases[i].poisoned);
+        if (!strstr(v.note, cases[i].note))
+            fail_msg("'%s' lacks '%s'", v.note, cases[i].note);
+    }
+}
+
 /* ---- cases -------------------------------------------------------------- */
 
 static const char *const problems[] = {
@@ -326,6 +382,7 @@ int main(void)
         cmocka_unit_test(checks_real_extents),
         cmocka_unit_test(cuts_huge_extents),
         cmocka_unit_test(survives_failed_allocations),
+        cmocka_unit_test(believes_the_device),
         cmocka_unit_test(builds_valid_cases),
         cmocka_unit_test(compares_element_by_element),
         cmocka_unit_test(covers_all_combinations),

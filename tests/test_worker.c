@@ -155,7 +155,7 @@ static const gdr_problem problem = {
 
 static void make_image(const char *body, gdr_image *image)
 {
-    char source[1024], log[512];
+    char source[4096], log[512];
     int n = snprintf(source, sizeof source, "%s %s }\n", head, body);
 
     if (gdr_target_find("cpu")->compile(source, (size_t)n, "", 60, image, log,
@@ -264,6 +264,86 @@ static void death_is_an_outcome(void **state)
     }
 }
 
+/* A frame as bytes in the words of C: what a kernel then writes to the socket
+ * in its worker's name. */
+static void spell_frame(gdr_request type, const gdr_packet *body, char *text,
+                        size_t n)
+{
+    gdr_channel a, b;
+    uint8_t bytes[512];
+    size_t at = 0;
+    ssize_t got;
+
+    open_pair(&a, &b);
+    assert_int_equal(gdr_channel_send(&a, type, body, 1), GDR_OK);
+    got = read(b.fd, bytes, sizeof bytes);
+    assert_true(got > 0);
+    for (ssize_t i = 0; i < got; i++)
+        at += (size_t)snprintf(text + at, n - at, "%d,", bytes[i]);
+    gdr_channel_close(&a);
+    gdr_channel_close(&b);
+}
+
+/* The device of a worker has something to say: a race, or that only a new
+ * process helps, which is a death whatever it calls itself. */
+static void device_has_words(void **state)
+{
+    static const struct {
+        const char *says, *outcome;
+        int poisoned;
+        gdr_status status;
+    } cases[] = {{"race", "race", 0, GDR_ERR_LOAD},
+                 {"nonsense", "launch", 0, GDR_ERR_LOAD},
+                 {"launch", "crash", 1, GDR_ERR_LAUNCH}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char bytes[2048], body[2600];
+        gdr_packet p = {0};
+        gdr_answer a;
+        gdr_status st;
+        gdr_packet_put_int(&p, GDR_ERR_LAUNCH);
+        gdr_packet_put_text(&p, "illegal address");
+        gdr_packet_put_text(&p, cases[i].says);
+        gdr_packet_put_int(&p, cases[i].poisoned);
+        spell_frame(GDR_SAY_FAILED, &p, bytes, sizeof bytes);
+        gdr_packet_free(&p);
+        snprintf(body, sizeof body,
+                 "extern long write(int, const void *, unsigned long);"
+                 "static const unsigned char f[] = {%s};"
+                 "write(3, f, sizeof f);"
+                 "extern unsigned sleep(unsigned); for (;;) sleep(9);",
+                 bytes);
+        st = sample(body, 20, &a);
+        if (st != cases[i].status || strcmp(a.outcome, cases[i].outcome) ||
+            strcmp(a.note, "illegal address") || a.outside)
+            fail_msg("%s: status %d, %s: %s", cases[i].says, st, a.outcome,
+                     a.note);
+    }
+}
+
+/* A number is loaded again: the new code is what runs. */
+static void load_replaces(void **state)
+{
+    gdr_worker *w = open_worker(20);
+    gdr_image image[2];
+    gdr_answer a;
+
+    (void)state;
+    make_image("", &image[0]);
+    make_image("__builtin_trap();", &image[1]);
+    assert_int_equal(hear(w, &a), GDR_OK);
+    gdr_worker_workload(w, &problem, 1 << 16, 1 << 20, 1);
+    assert_int_equal(hear(w, &a), GDR_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(load(w, &image[i], &a), GDR_OK);
+        gdr_worker_sample(w, 0, 10, 0);
+        assert_int_equal(hear(w, &a), i ? GDR_ERR_LAUNCH : GDR_OK);
+        free(image[i].code);
+    }
+    gdr_worker_close(w);
+}
+
 static void damaged_image_is_no_death(void **state)
 {
     char bytes[] = "this is no shared object";
@@ -356,6 +436,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(send_gives_up),
         cmocka_unit_test(good_kernel_is_timed),
         cmocka_unit_test(death_is_an_outcome),
+        cmocka_unit_test(device_has_words),
+        cmocka_unit_test(load_replaces),
         cmocka_unit_test(damaged_image_is_no_death),
         cmocka_unit_test(unknown_device_fails),
         cmocka_unit_test(worker_dies_with_tuner),

@@ -30,19 +30,76 @@ static const rlim_t longest_output = 64u << 20;
 /* For the least source there is: 1000 times what it usually takes. */
 static const double probe_limit_s = 10;
 
+/* A language, and how its compilers are found and asked. */
+typedef struct language {
+    const char *name;         /* of -x */
+    const char *own;          /* the variable that names the user's compiler */
+    const char *tried[4];     /* else these; ended by NULL */
+    const char *const *flags; /* ended by NULL */
+    const char *const *clang; /* more of them, for clang; or NULL */
+    const char *library;      /* NULL: none */
+    int native;               /* for this very processor? */
+    const char *wanted;       /* for messages */
+    const char *package;
+} language;
+
 /* A found compiler: its command line so far. */
 typedef struct compiler {
     char path[PATH_MAX];  /* resolved argv[0] */
     char words[PATH_MAX]; /* what $CC held, cut at blanks */
     const char *argv[ARGS];
     int argc;
+    const language *language;
 } compiler;
 
 /* What both gcc and clang take, and what makes results depend on the source
  * alone: contraction only where the source says fma. */
-static const char *const common_flags[] = {
-    "-std=gnu11",      "-O3",     "-ffp-contract=fast",
-    "-fno-math-errno", "-shared", "-fPIC"};
+static const char *const c_flags[] = {
+    "-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-shared",
+    "-fPIC",      NULL};
+
+static const language c = {
+    .name = "c",
+    .own = "CC",
+    .tried = {"cc", "gcc", "clang", NULL},
+    .flags = c_flags,
+    .library = "-lm",
+    .native = 1,
+    .wanted = "C",
+    .package = "gcc",
+};
+
+/* Kernels of the emulator: the thread sanitizer's calls without its library,
+ * lines, no tail calls (they hide who called), rounding as written. */
+static const char *const emulated_flags[] = {"-std=c++17",
+                                             "-O1",
+                                             "-g1",
+                                             "-shared",
+                                             "-fPIC",
+                                             "-nostdlib",
+                                             "-fsanitize=thread",
+                                             "-fvisibility=hidden",
+                                             "-fno-exceptions",
+                                             "-fno-rtti",
+                                             "-ffp-contract=off",
+                                             "-fno-math-errno",
+                                             "-fno-optimize-sibling-calls",
+                                             "-Wl,-z,defs",
+                                             NULL};
+
+/* clang alone: or the read of "x += 1" is not announced. */
+static const char *const emulated_clang_flags[] = {
+    "-mllvm", "-tsan-instrument-read-before-write=1", NULL};
+
+static const language emulated = {
+    .name = "c++",
+    .own = "CXX",
+    .tried = {"c++", "g++", "clang++", NULL},
+    .flags = emulated_flags,
+    .clang = emulated_clang_flags,
+    .wanted = "C++",
+    .package = "g++",
+};
 
 #if defined(__aarch64__)
 static const char native_flag[] = "-mcpu=native";
@@ -99,32 +156,36 @@ static int try_compiler(compiler *cc, const char *command)
 }
 
 /* Who asks for a compiler gets that one or none. */
-static gdr_status find_own(compiler *cc, const char *own, char *msg, size_t n)
+static gdr_status find_own(const language *l, compiler *cc, const char *own,
+                           char *msg, size_t n)
 {
     if (try_compiler(cc, own))
         return GDR_OK;
     if (msg)
-        snprintf(msg, n, "CC is '%s': no such program; correct CC or unset it",
-                 own);
+        snprintf(msg, n, "%s is '%s': no such program; correct %s or unset it",
+                 l->own, own, l->own);
     return GDR_ERR_COMPILE;
 }
 
-static gdr_status find_compiler(compiler *cc, char *msg, size_t n)
+static gdr_status find_compiler(const language *l, compiler *cc, char *msg,
+                                size_t n)
 {
-    static const char *const names[] = {"cc", "gcc", "clang"};
-    const char *own = getenv("CC");
+    const char *own = getenv(l->own);
 
     memset(cc, 0, sizeof *cc);
+    cc->language = l;
     if (own && own[strspn(own, " \t\n")])
-        return find_own(cc, own, msg, n);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (try_compiler(cc, names[i]))
+        return find_own(l, cc, own, msg, n);
+    for (int i = 0; l->tried[i]; i++)
+        if (try_compiler(cc, l->tried[i]))
             return GDR_OK;
     if (msg)
         snprintf(msg, n,
-                 "no C compiler: tried cc, gcc, clang in PATH=%s; "
-                 "install gcc (apt-get install gcc) or set CC",
-                 getenv("PATH") ? getenv("PATH") : "");
+                 "no %s compiler: tried %s, %s, %s in PATH=%s; "
+                 "install %s (apt-get install %s) or set %s",
+                 l->wanted, l->tried[0], l->tried[1], l->tried[2],
+                 getenv("PATH") ? getenv("PATH") : "", l->package, l->package,
+                 l->own);
     return GDR_ERR_COMPILE;
 }
 
@@ -295,10 +356,25 @@ static int memory_file(const void *data, size_t bytes)
 
 /* ---- one compilation ---- */
 
+/* By its name, or by that of what it is a link to ("c++"). */
+static int is_clang(const compiler *cc)
+{
+    char real[PATH_MAX];
+
+    for (int i = 0; i < cc->argc; i++)
+        if (strstr(cc->argv[i], "clang"))
+            return 1;
+    return realpath(cc->path, real) && strstr(real, "clang");
+}
+
 static void add_flags(compiler *cc, int native)
 {
-    for (size_t i = 0; i < sizeof common_flags / sizeof *common_flags; i++)
-        add(cc, common_flags[i]);
+    const char *const *more = cc->language->clang;
+
+    for (int i = 0; more && is_clang(cc) && more[i]; i++)
+        add(cc, more[i]);
+    for (int i = 0; cc->language->flags[i]; i++)
+        add(cc, cc->language->flags[i]);
     if (native)
         add(cc, native_flag);
 }
@@ -346,7 +422,7 @@ static char *read_macros(const compiler *base, int native, double limit_s)
     add(&cc, "-dM");
     add(&cc, "-E");
     add(&cc, "-x");
-    add(&cc, "c");
+    add(&cc, cc.language->name);
     add(&cc, "-");
     j.input = memory_file("", 0);
     bad = j.input < 0 || run_compiler(&cc, &j) != 0;
@@ -367,11 +443,12 @@ static int compile_once(const compiler *base, int native, job *j)
     snprintf(output, sizeof output, "/proc/self/fd/%d", OUTPUT_FD);
     add_flags(&cc, native);
     add(&cc, "-x");
-    add(&cc, "c");
+    add(&cc, cc.language->name);
     add(&cc, "-");
     add(&cc, "-o");
     add(&cc, output);
-    add(&cc, "-lm");
+    if (cc.language->library)
+        add(&cc, cc.language->library);
     lseek(j->input, 0, SEEK_SET);
     if (ftruncate(j->output, 0))
         return -1;
@@ -439,9 +516,9 @@ static gdr_status blame(const compiler *cc, int native, const job *j)
 static gdr_status run_job(const compiler *cc, job *j, int *native, void **code,
                           size_t *bytes)
 {
-    int result = compile_once(cc, *native = 1, j);
+    int result = compile_once(cc, *native = cc->language->native, j);
 
-    if (result > 0 && refused_native(j->words))
+    if (result > 0 && *native && refused_native(j->words))
         result = compile_once(cc, *native = 0, j);
     if (result == 0)
         *code = slurp(j->output, bytes);
@@ -451,9 +528,9 @@ static gdr_status run_job(const compiler *cc, job *j, int *native, void **code,
     return blame(cc, *native, j);
 }
 
-gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
-                          double limit_s, void **code, size_t *bytes,
-                          char **macros, char *log, size_t n)
+static gdr_status compile(const language *l, const char *source,
+                          size_t source_bytes, double limit_s, void **code,
+                          size_t *bytes, char **macros, char *log, size_t n)
 {
     char own_log[2048];
     job j = {.limit_s = limit_s,
@@ -467,7 +544,7 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
     *bytes = 0;
     if (macros)
         *macros = NULL;
-    if (find_compiler(&cc, log, n) != GDR_OK)
+    if (find_compiler(l, &cc, log, n) != GDR_OK)
         return GDR_ERR_IO;
     st = GDR_ERR_NO_MEMORY;
     if (open_files(&j, source, source_bytes))
@@ -489,13 +566,30 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
     return st;
 }
 
-gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n)
+gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
+                          double limit_s, void **code, size_t *bytes,
+                          char **macros, char *log, size_t n)
+{
+    return compile(&c, source, source_bytes, limit_s, code, bytes, macros, log,
+                   n);
+}
+
+gdr_status gdr_cxx_compile(const char *source, size_t source_bytes,
+                           double limit_s, void **code, size_t *bytes,
+                           char *log, size_t n)
+{
+    return compile(&emulated, source, source_bytes, limit_s, code, bytes, NULL,
+                   log, n);
+}
+
+static gdr_status identity(const language *l, char *text, size_t text_n,
+                           char *msg, size_t n)
 {
     char words[1024];
     compiler cc;
-    gdr_status st = find_compiler(&cc, msg, n);
+    gdr_status st = find_compiler(l, &cc, msg, n);
     job j = {.output = -1, .limit_s = 20, .words = words, .n = sizeof words};
-    compiler flags = {.argc = 0};
+    compiler flags = {.argc = 0, .language = l};
     size_t at;
 
     if (st != GDR_OK)
@@ -511,10 +605,20 @@ gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n)
         st = GDR_ERR_COMPILE;
     }
     close(j.input);
-    add_flags(&flags, 1);
+    add_flags(&flags, l->native);
     at = (size_t)snprintf(text, text_n, "%.*s", (int)strcspn(words, "\n"),
                           words);
     for (int i = 0; i < flags.argc && at < text_n; i++)
         at += (size_t)snprintf(text + at, text_n - at, " %s", flags.argv[i]);
     return st;
+}
+
+gdr_status gdr_cc_identity(char *text, size_t text_n, char *msg, size_t n)
+{
+    return identity(&c, text, text_n, msg, n);
+}
+
+gdr_status gdr_cxx_identity(char *text, size_t text_n, char *msg, size_t n)
+{
+    return identity(&emulated, text, text_n, msg, n);
 }

@@ -22,4 +22,11 @@ gdr_status gdr_cc_compile(const char *source, size_t source_bytes,
                           double limit_s, void **code, size_t *bytes,
                           char **macros, char *log, size_t n);
 
+/* The same for kernels of the emulator: C++, by $CXX and no other, else c++,
+ * g++, clang++; instrumented, and linked against nothing. */
+gdr_status gdr_cxx_identity(char *text, size_t text_n, char *msg, size_t n);
+gdr_status gdr_cxx_compile(const char *source, size_t source_bytes,
+                           double limit_s, void **code, size_t *bytes,
+                           char *log, size_t n);
+
 #endif

@@ -20,6 +20,7 @@ gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
 int gdr_contest_current(gdr_batch *b, const gdr_problem *p, const char *effort);
 
 /* Why this problem cannot be timed here (its state does not fit), or 0. */
-int gdr_contest_too_big(const gdr_problem *p, char *why, size_t n);
+int gdr_contest_too_big(const gdr_session *s, const gdr_problem *p, char *why,
+                        size_t n);
 
 #endif

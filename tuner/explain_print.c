@@ -71,7 +71,7 @@ static gdr_status pair(gdr_columns *c, const char *key, const char *format, ...)
 static gdr_status add_figures(const gdr_explanation *e, gdr_columns *c)
 {
     const gdr_choice_row *row = &e->winner->row.choice;
-    gdr_figures f = gdr_figures_of(row);
+    gdr_rates f = gdr_rates_of(row);
     char time[32], gbps[32], roofline[32];
     const gdr_entry *fallback = gdr_field_find(&e->field, row->fallback);
     gdr_text_time(row->time_ns, time, sizeof time);

@@ -1,9 +1,12 @@
 /*
  * gate.c - the part of a batch that runs beside itself: compilers on their
- * threads, and up to `jobs` workers with one variant each, watched from one
+ * threads, and up to `posts` workers with one variant each, watched from one
  * loop. A variant is judged by its worker's answer or by its worker's death.
+ * Where workers are slow to open, one whose variant passed judges the next; but
+ * what condemns a variant is always a worker that had no other before.
  */
-#include "batch.h"
+#include "figures.h"
+#include "quarantine.h"
 
 #include <math.h>
 #include <poll.h>
@@ -18,9 +21,10 @@ static const double late_by_s = 20;
 
 /* A worker and where it stands with its one variant. */
 typedef struct post {
-    gdr_worker *worker;
-    gdr_entrant *e;
+    gdr_worker *worker; /* NULL: nobody is there */
+    gdr_entrant *e;     /* NULL: it waits for a variant */
     enum { OPENING, LOADING, JUDGING } doing;
+    int used; /* it has judged others */
 } post;
 
 typedef struct gate {
@@ -146,12 +150,31 @@ static void judge_compiler(gate *g, gdr_entrant *e, const gdr_compile_job *job)
     }
 }
 
+/* Whoever killed a worker before is not loaded, whatever it did at its gate. */
+static void consult_quarantine(gate *g, gdr_entrant *e)
+{
+    char note[sizeof e->note];
+    const char *outcome = NULL;
+    int yes = 0;
+
+    if (e->judged && !gdr_entrant_ok(e))
+        return;
+    if (g->b->session->o->fresh || g->b->doubtful)
+        note_trouble(g, gdr_quarantine_lift(g->b, e));
+    else
+        note_trouble(
+            g, gdr_quarantine_look(g->b, e, &yes, &outcome, note, sizeof note));
+    if (yes)
+        settle(g, e, outcome, note);
+}
+
 static void compiled(gate *g, gdr_entrant *e)
 {
     for (int i = 0; i < e->c->n_steps; i++) {
         gdr_compile_job *job = e->job[i];
         e->image[i] = job->image;
         judge_compiler(g, e, job);
+        note_trouble(g, gdr_figures_put(g->b, e, i, &job->image, job->log));
         free(job);
         e->job[i] = NULL;
         free(e->source[i]);
@@ -163,6 +186,7 @@ static void compiled(gate *g, gdr_entrant *e)
     if (!e->compiled)
         return;
     hash_code(e);
+    consult_quarantine(g, e);
     e->twin = find_twin(e->batch, e);
 }
 
@@ -260,6 +284,21 @@ static int comes_again(const post *p, const gdr_answer *a)
     return p->doing != OPENING && doubtful && !p->e->timeouts++;
 }
 
+/* An earlier variant of the worker may have left the damage. */
+static int suspect_others(post *p, gdr_status st, const gdr_answer *a)
+{
+    int failed = st != GDR_OK || strcmp(a->verdict.outcome, "ok") != 0;
+
+    return p->used && failed ? (p->e->alone = 1) : 0;
+}
+
+/* The worker of a variant that passed may take the next. */
+static void keep_worker(post *p)
+{
+    p->e = NULL;
+    p->used = 1;
+}
+
 static void lose(gate *g, const post *p, gdr_status st, const gdr_answer *a)
 {
     int judge_failed = p->doing == JUDGING && st != GDR_ERR_LAUNCH;
@@ -268,6 +307,8 @@ static void lose(gate *g, const post *p, gdr_status st, const gdr_answer *a)
         leave_out(g, p->e, a->note);
     else
         settle(g, p->e, a->outcome, a->note);
+    if (st == GDR_ERR_LAUNCH && p->doing != OPENING && !a->outside)
+        note_trouble(g, gdr_quarantine_put(g->b, p->e, a->outcome, p->e->note));
 }
 
 /* Whatever the worker has to say. */
@@ -282,11 +323,19 @@ static void hear(gate *g, post *p)
         note_trouble(g, next_step(g, p));
         return;
     }
+    if (suspect_others(p, st, &a)) {
+        leave_post(p);
+        return;
+    }
     if (st == GDR_OK)
         judge(g, p->e, &a.verdict);
     else if (!comes_again(p, &a))
         lose(g, p, st, &a);
-    leave_post(p);
+    if (st == GDR_OK && !strcmp(a.verdict.outcome, "ok") &&
+        g->b->session->target->keeps_worker)
+        keep_worker(p);
+    else
+        leave_post(p);
 }
 
 static int in_work(const gate *g, const gdr_entrant *e)
@@ -325,21 +374,29 @@ static gdr_entrant *next_to_judge(gate *g)
     return NULL;
 }
 
+static void post_entrant(gate *g, post *p, gdr_entrant *e)
+{
+    if (p->worker && (e->alone || e->timeouts))
+        leave_post(p);
+    p->e = e;
+    p->doing = OPENING;
+    if (p->worker) {
+        note_trouble(g, next_step(g, p));
+        return;
+    }
+    p->worker = gdr_session_worker(g->b->session, e->timeouts ? 2 : 1);
+    if (!p->worker) {
+        p->e = NULL;
+        note_trouble(g, GDR_ERR_IO);
+    }
+}
+
 static void fill_posts(gate *g)
 {
     for (int i = 0; i < g->n_posts && g->status == GDR_OK; i++) {
-        post *p = &g->post[i];
-        if (p->worker)
-            continue;
-        p->e = next_to_judge(g);
-        if (!p->e)
-            return;
-        p->doing = OPENING;
-        p->worker = gdr_session_worker(g->b->session, p->e->timeouts ? 2 : 1);
-        if (!p->worker) {
-            p->e = NULL;
-            note_trouble(g, GDR_ERR_IO);
-        }
+        gdr_entrant *e = g->post[i].e ? NULL : next_to_judge(g);
+        if (e)
+            post_entrant(g, &g->post[i], e);
     }
 }
 
@@ -366,7 +423,7 @@ static void wait_for_news(gate *g)
     fd[n++] = (struct pollfd){.fd = gdr_compile_queue_fd(g->b->session->queue),
                               .events = POLLIN};
     for (int i = 0; i < g->n_posts; i++) {
-        if (!g->post[i].worker)
+        if (!g->post[i].e)
             continue;
         fd[n++] = (struct pollfd){.fd = gdr_worker_fd(g->post[i].worker),
                                   .events = POLLIN};
@@ -399,7 +456,7 @@ static int worth_waiting(const gate *g)
     int busy = 0;
 
     for (int i = 0; i < g->n_posts; i++)
-        busy |= g->post[i].worker != NULL;
+        busy |= g->post[i].e != NULL;
     return busy || !all_judged(g);
 }
 
@@ -438,7 +495,7 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
 {
     gate g = {.b = b, .x = x, .n_x = n_x};
 
-    g.n_posts = b->session->jobs;
+    g.n_posts = b->session->posts;
     if (g.n_posts > MOST_WORKERS)
         g.n_posts = MOST_WORKERS;
     g.late_s = fmax(gdr_now(), end_s) + late_by_s;
@@ -452,7 +509,7 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
         wait_for_news(&g);
         take_compiled(&g);
         for (int i = 0; i < g.n_posts; i++)
-            if (g.post[i].worker)
+            if (g.post[i].e)
                 hear(&g, &g.post[i]);
         show(&g);
     }

@@ -145,9 +145,9 @@ void gdr_report_say(gdr_report *r, int level, const char *format, ...)
 
 /* ---- a winner ---- */
 
-gdr_figures gdr_figures_of(const gdr_choice_row *c)
+gdr_rates gdr_rates_of(const gdr_choice_row *c)
 {
-    gdr_figures f = {NAN, NAN, 0};
+    gdr_rates f = {NAN, NAN, 0};
     if (c->time_ns > 0 && c->bytes > 0) {
         f.gbps = c->bytes / c->time_ns; /* bytes per ns */
         if (c->roofline_bytes_per_s > 0)
@@ -204,7 +204,7 @@ static char *default_config(gdr_report *r, const gdr_winner_row *row)
 {
     const char *problem = row->choice.problem, *slash = strstr(problem, " / ");
     lookup l = {row->choice.fallback, NULL};
-    if (gdr_figures_of(&row->choice).is_default)
+    if (gdr_rates_of(&row->choice).is_default)
         return strdup(row->variant.config);
     if (!r->store)
         return NULL;
@@ -220,7 +220,7 @@ static char *default_config(gdr_report *r, const gdr_winner_row *row)
 static void print_object(gdr_report *r, const gdr_winner_row *row)
 {
     const gdr_choice_row *c = &row->choice;
-    gdr_figures f = gdr_figures_of(c);
+    gdr_rates f = gdr_rates_of(c);
     const struct {
         const char *key;
         double value;
@@ -247,7 +247,7 @@ static void print_object(gdr_report *r, const gdr_winner_row *row)
 
 static void print_line(gdr_report *r, const gdr_winner_row *row)
 {
-    gdr_figures f = gdr_figures_of(&row->choice);
+    gdr_rates f = gdr_rates_of(&row->choice);
     char time[32], gbps[32], gain[48] = "the default", roofline[32];
     gdr_text_time(row->choice.time_ns, time, sizeof time);
     gdr_text_number(f.gbps, 1, " GB/s", gbps, sizeof gbps);
@@ -273,4 +273,42 @@ void gdr_report_stored(gdr_report *r, const gdr_winner_row *row)
 {
     if (r->o.json)
         print_object(r, row);
+}
+
+/* ---- a device that only checks ---- */
+
+static void print_checked(gdr_report *r, const gdr_checked *c)
+{
+    json_t *o = json_object(), *list = json_array();
+
+    for (int64_t i = 0; i < c->variants - c->clean; i++) {
+        json_t *f = json_object();
+        json_object_set_new(f, "kernel", gdr_json_text(c->failed[i].kernel));
+        json_object_set_new(f, "config", gdr_json_text(c->failed[i].config));
+        json_object_set_new(f, "outcome", gdr_json_text(c->failed[i].outcome));
+        json_object_set_new(f, "note", gdr_json_text(c->failed[i].note));
+        json_array_append_new(list, f);
+    }
+    json_object_set_new(o, "problem", gdr_json_text(c->statics));
+    json_object_set_new(o, "device", gdr_json_text(c->device));
+    json_object_set_new(o, "variants", json_integer(c->variants));
+    json_object_set_new(o, "clean", json_integer(c->clean));
+    json_object_set_new(o, "failed", list);
+    gdr_json_line(o, r->o.out);
+}
+
+void gdr_report_checked(gdr_report *r, const gdr_checked *c)
+{
+    gdr_report_clear(r);
+    if (r->o.json) {
+        print_checked(r, c);
+        return;
+    }
+    gdr_report_say(r, 1, "%s: %lld variants, %lld clean, %lld failed",
+                   c->statics, (long long)c->variants, (long long)c->clean,
+                   (long long)(c->variants - c->clean));
+    for (int64_t i = 0; i < c->variants - c->clean; i++)
+        gdr_report_say(r, 0, "    %s %s: %s: %s", c->failed[i].kernel,
+                       c->failed[i].config, c->failed[i].outcome,
+                       c->failed[i].note);
 }

@@ -53,6 +53,21 @@ void gdr_report_winner(gdr_report *r, const gdr_winner_row *row);
  */
 void gdr_report_stored(gdr_report *r, const gdr_winner_row *row);
 
+/* What a device that checks and never times found of a static problem. */
+typedef struct gdr_failure {
+    const char *kernel, *config, *outcome, *note;
+} gdr_failure;
+
+typedef struct gdr_checked {
+    const char *statics, *device; /* fingerprint */
+    int64_t variants, clean;
+    const gdr_failure *failed; /* [variants - clean] */
+} gdr_checked;
+
+/* A JSON object on out with keys problem device variants clean failed (a list
+ * of kernel config outcome note), or lines on err: one, and one a failure. */
+void gdr_report_checked(gdr_report *r, const gdr_checked *c);
+
 /*
  * The table of all winners: problem, config, time, GB/s, gain, % of roofline,
  * or JSON objects as gdr_report_winner's. only: device fingerprint, or NULL for

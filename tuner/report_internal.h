@@ -16,11 +16,11 @@ struct gdr_report {
 };
 
 /* Figures of a winner; NaN when they cannot be told. */
-typedef struct gdr_figures {
+typedef struct gdr_rates {
     double gbps, roofline;
     int is_default;
-} gdr_figures;
-gdr_figures gdr_figures_of(const gdr_choice_row *choice);
+} gdr_rates;
+gdr_rates gdr_rates_of(const gdr_choice_row *choice);
 
 /* This machine's cpu, opened when first asked for; NULL when that fails. */
 const gdr_device_info *gdr_report_here(gdr_report *r);

@@ -1,6 +1,7 @@
 /* session.c - opens and closes what a run needs, in one place. */
 #include "session.h"
 #include "../runtime/backend.h"
+#include "../runtime/cpu_info.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,34 +26,28 @@ static int all_digits(const char *text)
 
 static gdr_status open_device(gdr_session *s)
 {
-    const gdr_device_info *info;
     gdr_device_options o = {.size = sizeof o};
-    const gdr_backend *backend;
     void *dev = NULL;
     gdr_status st =
-        gdr_backend_open(s->o->device, &o, &backend, &dev, s->msg, s->n);
+        gdr_target_open(s->o->device, &o, &s->target, &dev, s->msg, s->n);
 
     if (st != GDR_OK)
         return st;
-    info = backend->info(dev);
-    s->info = *info;
-    backend->close(dev);
-    s->target = gdr_target_find(s->info.kind);
-    if (!s->target) {
-        snprintf(s->msg, s->n, "%s: libgdr serves it, gdr-tune does not",
-                 s->info.kind);
-        return GDR_ERR_NO_DEVICE;
-    }
+    s->info = *s->target->backend->info(dev);
+    s->target->backend->close(dev);
+    if (s->info.bus[0])
+        s->nvml = gdr_nvml_open(s->info.bus);
     /* "auto" chose: the workers must not choose again. */
     snprintf(s->device_name, sizeof s->device_name, "%s",
              strcmp(s->o->device, "auto") ? s->o->device : s->info.kind);
     s->traits = (gdr_generator_device){
-        .kind = s->info.kind,
+        .kind = s->target->templates,
         .arch = s->info.arch,
         .isa = s->info.isa,
         .vector_bytes = s->info.vector_bytes,
         .l1_bytes = s->info.l1_bytes,
         .l2_bytes = s->info.l2_bytes,
+        .smem_bytes = s->info.smem_bytes,
         .sms = s->info.sms,
     };
     return GDR_OK;
@@ -98,10 +93,31 @@ static void read_line(const char *path, char *out, size_t n)
         fclose(f);
 }
 
+/* Before the first worker: whoever computes on the card is a stranger. */
+static void describe_card(const gdr_session *s, char *text, size_t n)
+{
+    gdr_card_state card;
+    char words[256];
+
+    *text = 0;
+    if (!s->info.bus[0])
+        return;
+    gdr_nvml_read(s->nvml, &card);
+    gdr_card_describe(&card, words, sizeof words);
+    snprintf(text, n, "; card: %s", words);
+    if (card.processes)
+        gdr_report_say(s->o->report, 0,
+                       "other processes compute on %s (%u of them): its times "
+                       "are not its own",
+                       s->info.name, card.processes);
+}
+
 static void describe_host(const gdr_session *s, char *text, size_t n)
 {
     struct utsname u;
-    char governor[64], pages[128];
+    char governor[64], pages[128], card[320];
+
+    describe_card(s, card, sizeof card);
 
     uname(&u);
     read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", governor,
@@ -110,10 +126,10 @@ static void describe_host(const gdr_session *s, char *text, size_t n)
               sizeof pages);
     snprintf(text, n,
              "%s %s %s; %s; threads=%d llc=%lld memory=%lld available=%lld; "
-             "governor=%s; hugepages=%s",
+             "governor=%s; hugepages=%s%s",
              u.sysname, u.release, u.machine, s->info.name, s->info.sms,
              (long long)s->info.llc_bytes, (long long)s->info.memory_bytes,
-             (long long)gdr_memory_available(), governor, pages);
+             (long long)gdr_memory_available(), governor, pages, card);
 }
 
 gdr_status gdr_session_begin(gdr_session *s)
@@ -185,6 +201,26 @@ static gdr_status open_generator(gdr_session *s)
     return st;
 }
 
+static int is_cpu(const gdr_session *s)
+{
+    return !strcmp(s->info.kind, "cpu");
+}
+
+/* Compilers run on the machine's cores, whatever a card has of its own; those
+ * that share one card would only wait for one another. */
+static void count_jobs(gdr_session *s)
+{
+    enum { OF_A_CARD = 4 };
+    gdr_cpu_info cpu = {.cores = s->info.sms};
+
+    if (!is_cpu(s))
+        gdr_cpu_info_read("", &cpu);
+    s->jobs = s->o->jobs > 0 ? s->o->jobs : cpu.cores;
+    s->posts = s->target->posts ? s->target->posts : s->jobs;
+    if (!s->target->posts && s->target->keeps_worker && s->posts > OF_A_CARD)
+        s->posts = OF_A_CARD;
+}
+
 gdr_status gdr_session_open_source(gdr_session *s, const gdr_tune_options *o,
                                    char *msg, size_t n)
 {
@@ -201,7 +237,8 @@ gdr_status gdr_session_open_source(gdr_session *s, const gdr_tune_options *o,
         st = open_device(s);
     if (st == GDR_OK)
         st = open_generator(s);
-    s->jobs = o->jobs > 0 ? o->jobs : s->info.sms;
+    if (st == GDR_OK)
+        count_jobs(s);
     return st;
 }
 
@@ -226,6 +263,8 @@ void gdr_session_close(gdr_session *s)
         gdr_report_attach(s->o->report, NULL);
     gdr_store_close(s->store);
     gdr_generator_close(s->generator);
+    gdr_nvml_close(s->nvml);
+    s->nvml = NULL;
 }
 
 int gdr_session_stopped(const gdr_session *s)
@@ -233,17 +272,31 @@ int gdr_session_stopped(const gdr_session *s)
     return s->o->stop && *s->o->stop;
 }
 
+/* Shortest silence that means something on this device. */
+static double least_deadline_s(const gdr_session *s)
+{
+    if (s->o->deadline_s > 0)
+        return s->o->deadline_s;
+    return s->target->deadline_s > 0 ? s->target->deadline_s : 2;
+}
+
 gdr_worker *gdr_session_worker(gdr_session *s, double patience)
 {
-    double least_s = s->o->deadline_s > 0 ? s->o->deadline_s : 2;
+    double least_s = least_deadline_s(s);
     gdr_worker_options o = {.device = s->device_name,
-                            .threads = s->info.sms,
+                            .threads = is_cpu(s) ? s->info.sms : 0,
                             .deadline_s = patience * least_s,
                             .loud = s->o->loud_workers};
     gdr_worker *w = NULL;
 
     gdr_worker_open(&o, &w, s->msg, s->n);
     return w;
+}
+
+int64_t gdr_session_memory(const gdr_session *s)
+{
+    return s->target->own_memory ? s->info.memory_bytes / 10 * 9
+                                 : gdr_memory_available();
 }
 
 void gdr_session_show(gdr_session *s, const char *phase, const char *problem)

@@ -8,6 +8,7 @@
 #include "../generator/generator.h"
 #include "compile_queue.h"
 #include "hash.h"
+#include "nvml.h"
 #include "tune.h"
 #include "worker.h"
 
@@ -19,13 +20,15 @@ typedef struct gdr_session {
     const gdr_target *target;
     char device_name[64]; /* what follows "kind:" */
     gdr_device_info info;
+    gdr_nvml *nvml; /* NULL: no card, or nothing to ask */
     gdr_generator_device traits;
     char path[4096]; /* of the database */
     char compiler[1024];
     char protocol[64];
     int scripted; /* times come from a hash, not from a clock */
     uint64_t script_seed;
-    int jobs;
+    int jobs;       /* compilers at once */
+    int posts;      /* workers that judge at once */
     int64_t device; /* row; 0 in a dry run */
     int64_t run;    /* row; 0 until there is something to do */
     double began_s; /* gdr_now */
@@ -52,6 +55,10 @@ int gdr_session_stopped(const gdr_session *s);
 /* A new worker, which may be silent for `patience` times the usual deadline.
  * NULL: it cannot be started, msg says why. */
 gdr_worker *gdr_session_worker(gdr_session *s, double patience);
+
+/* Bytes that a problem may use. Of a card, which the tuner's process must not
+ * touch, all but a tenth; a worker finds out whether others hold it. */
+int64_t gdr_session_memory(const gdr_session *s);
 
 /* Copies the store's or generator's message. */
 gdr_status gdr_session_store_failed(gdr_session *s, gdr_status st);

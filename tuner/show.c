@@ -49,7 +49,7 @@ static gdr_status add_heading(table *t, const gdr_winner_row *row)
 
 static gdr_status add_row(table *t, const gdr_winner_row *row)
 {
-    gdr_figures f = gdr_figures_of(&row->choice);
+    gdr_rates f = gdr_rates_of(&row->choice);
     const char *extents =
         row->choice.problem + statics_length(row->choice.problem);
     char time[32], gbps[32], gain[32] = "default", roofline[32];

@@ -29,6 +29,7 @@ typedef struct gdr_image {
 
 typedef struct gdr_target {
     const char *kind;
+    const char *templates; /* folder of its kernels: "cpu", "cuda" */
     const gdr_backend *backend;
 
     /* Identity of the compiler and its flags: part of the fresh stamp.
@@ -59,8 +60,17 @@ typedef struct gdr_target {
     /* 1: opening is slow (a context of a card), so that a worker whose variant
      * passed judges the next one too. */
     int keeps_worker;
+    /* 1: its memory is not the host's: gdr_device_info.memory_bytes is. */
+    int own_memory;
+    /* Silence that is normal: opening a context, emulated launches. The least
+     * deadline of a worker; 0: 2 s. */
+    double deadline_s;
+    /* Workers that may judge at once; 0: as many as there are jobs, or 4 where
+     * they are kept, since they share one card. */
+    int posts;
 
-    /* Time of one launch in ns: `launches` launches that walk round the ring
+    /* Time of one launch in ns (NULL: this device checks and never times):
+     * `launches` launches that walk round the ring
      * of argument sets from *at on (advanced), divided by their number. */
     gdr_status (*time)(const gdr_recipe *r, const gdr_args *ring, int n_ring,
                        int *at, int64_t launches, double *ns);
@@ -68,13 +78,22 @@ typedef struct gdr_target {
      * NULL: there is no difference. */
     gdr_status (*time_eager)(const gdr_recipe *r, const gdr_args *ring,
                              int n_ring, int *at, int64_t launches, double *ns);
-    /* Bytes per second of an in-place read-modify-write (cpu) or a copy (card)
-     * of `bytes`, the yardstick of every result, by the same clock. The memory
-     * is the target's. */
-    gdr_status (*roofline)(void *dev, void *p, size_t bytes, double *ns);
+    /* Time of an in-place read-modify-write (cpu) or a copy (card) of `bytes`,
+     * cold, the yardstick of every result, by the same clock. It works on some
+     * of the `all` bytes at p, the target's memory, the next time (*at, 0 at
+     * first) on others. */
+    gdr_status (*roofline)(void *dev, void *p, size_t all, size_t bytes,
+                           int64_t *at, double *ns);
 } gdr_target;
 
 extern const gdr_target *const gdr_targets[];
 const gdr_target *gdr_target_find(const char *kind);
+
+/* As gdr_backend_open, and what the tuner needs beyond it; also opens devices
+ * that libgdr does not know ("emu:sm_90a"). The caller closes *dev with
+ * (*target)->backend->close. */
+gdr_status gdr_target_open(const char *name, const gdr_device_options *options,
+                           const gdr_target **target, void **dev, char *msg,
+                           size_t n);
 
 #endif

@@ -205,7 +205,7 @@ static void touch_nothing(void *ctx, int64_t begin, int64_t end)
 
 /* On threads of its own, as many as the device has; the device's are asleep by
  * the time these have started. */
-static gdr_status roofline(void *dev, void *p, size_t bytes, double *ns)
+static gdr_status time_rewrite(void *dev, void *p, size_t bytes, double *ns)
 {
     int threads = gdr_backend_cpu.info(dev)->sms;
     gdr_pool *pool = NULL;
@@ -223,8 +223,28 @@ static gdr_status roofline(void *dev, void *p, size_t bytes, double *ns)
     return GDR_OK;
 }
 
+/* The next piece of the memory each time; scaled to what was asked. */
+static gdr_status roofline(void *dev, void *p, size_t all, size_t bytes,
+                           int64_t *at, double *ns)
+{
+    const size_t least = 8 << 20; /* some 100 us: longer than the clock errs */
+    size_t piece = bytes > least ? bytes : least;
+    gdr_status st;
+
+    piece = (piece < all ? piece : all) / 256 * 256;
+    if (!piece)
+        return GDR_ERR_ARG;
+    if ((size_t)*at + piece > all)
+        *at = 0;
+    st = time_rewrite(dev, (char *)p + *at, piece, ns);
+    *at += (int64_t)piece;
+    *ns *= (double)bytes / (double)piece;
+    return st;
+}
+
 const gdr_target gdr_target_cpu = {
     .kind = "cpu",
+    .templates = "cpu",
     .backend = &gdr_backend_cpu,
     .compiler = compiler,
     .compile = compile,

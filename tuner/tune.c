@@ -7,6 +7,7 @@
 #include "agenda.h"
 #include "batch.h"
 #include "contest.h"
+#include "portable.h"
 #include "session.h"
 #include "winners.h"
 
@@ -57,11 +58,17 @@ static void count_work(tuning *t, const job *j)
     t->todo += j->n_todo;
 }
 
+/* A device that checks and never times: every variant, and no winner. */
+static int only_checks(const tuning *t)
+{
+    return !t->session.target->time;
+}
+
 static int skip_too_big(tuning *t, const gdr_problem *p)
 {
     char text[GDR_PROBLEM_TEXT], why[160];
 
-    if (!gdr_contest_too_big(p, why, sizeof why))
+    if (only_checks(t) || !gdr_contest_too_big(&t->session, p, why, sizeof why))
         return 0;
     gdr_problem_format(p, text, sizeof text);
     gdr_report_say(t->session.o->report, 0, "%s: skipped: %s", text, why);
@@ -105,8 +112,9 @@ static gdr_status is_current(tuning *t, job *j, const gdr_problem *p, int *yes)
 
 static gdr_status look_at(tuning *t, job *j)
 {
-    gdr_status st = gdr_batch_open(&t->session, &j->group->s,
-                                   t->session.o->effort, &j->batch);
+    const char *effort = only_checks(t) ? "exhaustive" : t->session.o->effort;
+    gdr_status st =
+        gdr_batch_open(&t->session, &j->group->s, effort, &j->batch);
     int current;
 
     j->todo = calloc((size_t)j->group->n, 1);
@@ -217,7 +225,7 @@ static int pick_extents(const job *j, gdr_extents out[2])
 static gdr_status gate_job(tuning *t, job *j)
 {
     gdr_extents x[2];
-    int n_x = pick_extents(j, x);
+    int n_x = only_checks(t) ? 0 : pick_extents(j, x);
     /* at most half of the share: a winner needs times, too */
     double end_s = share_ends(t, 0.5 * j->n_todo);
 
@@ -249,6 +257,31 @@ static gdr_status race_job(tuning *t, job *j)
     return st;
 }
 
+/* Every variant has been judged: says so, and stores no winner. */
+static gdr_status tell_checked(tuning *t, job *j)
+{
+    const gdr_batch *b = j->batch;
+    gdr_failure *failed = calloc((size_t)b->n + 1, sizeof *failed);
+    gdr_checked c = {b->statics, t->session.info.fingerprint, b->n, 0, failed};
+    int n = 0;
+
+    if (!failed)
+        return GDR_ERR_NO_MEMORY;
+    for (int i = 0; i < b->n; i++) {
+        const gdr_entrant *e = &b->e[i];
+        if (!gdr_entrant_ok(e))
+            failed[n++] =
+                (gdr_failure){e->c->kernel, e->c->config, e->outcome, e->note};
+    }
+    c.clean = b->n - n;
+    gdr_report_checked(t->session.o->report, &c);
+    free(failed);
+    *(n ? &t->result->missing : &t->result->tuned) += j->n_todo;
+    t->session.progress.done += (int64_t)j->n_todo * b->n;
+    t->todo -= j->n_todo;
+    return GDR_OK;
+}
+
 static gdr_status tune_job(tuning *t, job *j, job *next)
 {
     gdr_status st = put_pruned(j->batch);
@@ -259,8 +292,12 @@ static gdr_status tune_job(tuning *t, job *j, job *next)
         st = gate_job(t, j);
     if (st == GDR_OK && next) /* beside the screening of this one */
         st = gdr_batch_compile(next->batch);
+    if (st == GDR_OK && only_checks(t))
+        return tell_checked(t, j);
     if (st == GDR_OK)
         st = gdr_batch_put_defaults(j->batch);
+    if (st == GDR_OK)
+        st = gdr_portable_put(j->batch);
     if (st == GDR_OK)
         st = race_job(t, j);
     return st;
@@ -278,7 +315,8 @@ static gdr_status tune_all(tuning *t)
         if (st == GDR_OK)
             close_job(j);
     }
-    if (st == GDR_OK && t->session.run)
+    /* Beside others: code may be there whose choice they are about to put. */
+    if (st == GDR_OK && t->session.run && !t->session.o->shares)
         st = gdr_session_store_failed(&t->session,
                                       gdr_store_sweep(t->session.store));
     return st;
@@ -350,7 +388,10 @@ static gdr_status run(tuning *t)
 
     if (st != GDR_OK)
         return st;
+    if (o->shares)
+        gdr_agenda_share(&t->agenda, o->share, o->shares);
     t->result->problems = t->agenda.problems;
+    t->result->checked = only_checks(t);
     st = look_ahead(t);
     if (st != GDR_OK)
         return st;

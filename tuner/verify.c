@@ -20,7 +20,7 @@ static const size_t extents_bytes = (size_t)64 << 20;
 gdr_status gdr_judge_condemn(gdr_judge *g, const gdr_case *c,
                              const char *outcome, const char *format, ...)
 {
-    char what[256];
+    char what[448];
     va_list list;
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);
@@ -42,14 +42,31 @@ static void announce(const gdr_judge *g, const char *name)
         g->options->progress(g->options->ctx, name);
 }
 
+/* What the device says of a failed launch; else what the library says. */
+static gdr_status blame_launch(gdr_judge *g, const gdr_case *c,
+                               gdr_status status, const char *msg)
+{
+    const char *outcome = NULL;
+    char note[440] = "";
+    if (g->target->explain)
+        g->verdict->poisoned =
+            g->target->explain(g->recipe->dev, &outcome, note, sizeof note);
+    if (note[0])
+        return gdr_judge_condemn(g, c, outcome ? outcome : "launch", "%s",
+                                 note);
+    return gdr_judge_condemn(g, c, outcome ? outcome : "launch", "%s: %s",
+                             gdr_strerror(status), msg);
+}
+
 gdr_status gdr_judge_launch(gdr_judge *g, gdr_stage *st, const gdr_args *args)
 {
     char msg[200] = "";
     gdr_status status =
         gdr_recipe_launch(g->recipe, args, NULL, msg, sizeof msg);
+    if (status == GDR_OK && g->target->wait)
+        status = g->target->wait(g->recipe->dev);
     if (status != GDR_OK)
-        return gdr_judge_condemn(g, st->c, "launch", "%s: %s",
-                                 gdr_strerror(status), msg);
+        return blame_launch(g, st->c, status, msg);
     return gdr_stage_fetch(st);
 }
 

@@ -10,10 +10,11 @@
 #include "target.h"
 
 typedef struct gdr_verdict {
-    const char *outcome;     /* "ok", "wrong", "launch": static text */
+    const char *outcome;     /* "ok" "wrong" "launch" "race" "crash": static */
     double error_o, error_s; /* worst error over its bound (<= 1 passes) */
     int64_t cases;
-    char note[512]; /* what, where, by how much; and the case's name */
+    char note[768]; /* what, where, by how much; and the case's name */
+    int poisoned;   /* the device is: only a new process helps */
 } gdr_verdict;
 
 typedef struct gdr_verify_options {

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* No request may stay silent for longer, whatever was predicted. */
+/* No request may stay silent for longer, whatever was predicted; but for a
+ * device whose least deadline is longer. */
 static const double longest_silence_s = 30;
 /* A worker that does not read for this long does not live. */
 static const double send_limit_s = 10;
@@ -88,10 +89,9 @@ static gdr_status ask(gdr_worker *w, gdr_request type, gdr_packet *body,
 {
     double silence_s = 20 * expected_s;
 
-    if (silence_s < w->least_s)
-        silence_s = w->least_s;
-    w->silence_s =
-        silence_s < longest_silence_s ? silence_s : longest_silence_s;
+    if (silence_s > longest_silence_s)
+        silence_s = longest_silence_s;
+    w->silence_s = silence_s > w->least_s ? silence_s : w->least_s;
     w->asked = type;
     w->doing[0] = 0;
     w->last_s = gdr_now();
@@ -227,14 +227,26 @@ gdr_status gdr_worker_workload(gdr_worker *w, const gdr_problem *p,
     return ask(w, GDR_ASK_WORKLOAD, &body, 0);
 }
 
-gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
-                             double expected_s)
+static gdr_status ask_time(gdr_worker *w, gdr_request type, int id,
+                           int64_t launches, double expected_s)
 {
     gdr_packet body = {0};
 
     gdr_packet_put_int(&body, id);
     gdr_packet_put_int(&body, launches);
-    return ask(w, GDR_ASK_SAMPLE, &body, expected_s);
+    return ask(w, type, &body, expected_s);
+}
+
+gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
+                             double expected_s)
+{
+    return ask_time(w, GDR_ASK_SAMPLE, id, launches, expected_s);
+}
+
+gdr_status gdr_worker_eager(gdr_worker *w, int id, int64_t launches,
+                            double expected_s)
+{
+    return ask_time(w, GDR_ASK_EAGER, id, launches, expected_s);
 }
 
 gdr_status gdr_worker_roofline(gdr_worker *w, double expected_s)
@@ -314,9 +326,22 @@ static gdr_status time_out(gdr_worker *w, gdr_answer *out)
 
 static const char *known_outcome(const char *text)
 {
-    return !strcmp(text, "ok")      ? "ok"
-           : !strcmp(text, "wrong") ? "wrong"
-                                    : "launch";
+    static const char *const known[] = {"ok", "wrong", "race", "crash",
+                                        "timeout"};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(text, known[i]))
+            return known[i];
+    return "launch";
+}
+
+/* A sticky error of the device: the process is as good as dead. */
+static gdr_status put_down(gdr_worker *w, const char *note, gdr_answer *out)
+{
+    end_child(w);
+    out->outcome = "crash";
+    snprintf(out->note, sizeof out->note, "%s", note);
+    return GDR_ERR_LAUNCH;
 }
 
 static gdr_status read_done(gdr_worker *w, gdr_answer *out)
@@ -330,20 +355,31 @@ static gdr_status read_done(gdr_worker *w, gdr_answer *out)
         v->error_s = gdr_packet_get_real(p);
         v->cases = gdr_packet_get_int(p);
         snprintf(v->note, sizeof v->note, "%s", gdr_packet_get_text(p));
-    } else if (w->asked == GDR_ASK_SAMPLE || w->asked == GDR_ASK_ROOFLINE) {
+        v->poisoned = gdr_packet_get_int(p) != 0;
+    } else if (w->asked == GDR_ASK_SAMPLE || w->asked == GDR_ASK_EAGER ||
+               w->asked == GDR_ASK_ROOFLINE) {
         out->ns = gdr_packet_get_real(p);
     }
-    return p->bad ? bury(w, out) : GDR_OK;
+    if (p->bad)
+        return bury(w, out);
+    return v->poisoned ? put_down(w, v->note, out) : GDR_OK;
 }
 
 static gdr_status read_failed(gdr_worker *w, gdr_answer *out)
 {
     int64_t st = gdr_packet_get_int(&w->body);
+    int poisoned;
 
-    out->outcome = "launch";
     snprintf(out->note, sizeof out->note, "%s", gdr_packet_get_text(&w->body));
+    out->outcome = known_outcome(gdr_packet_get_text(&w->body));
+    poisoned = gdr_packet_get_int(&w->body) != 0;
     if (w->body.bad || st <= GDR_OK || st > GDR_ERR_INTERNAL)
         return bury(w, out);
+    if (poisoned) {
+        out->outcome = "crash";
+        end_child(w);
+        return GDR_ERR_LAUNCH;
+    }
     /* LAUNCH is kept for the dead. */
     return st == GDR_ERR_LAUNCH || st == GDR_ERR_BUSY ? GDR_ERR_LOAD
                                                       : (gdr_status)st;

@@ -45,7 +45,7 @@ typedef struct gdr_code {
 } gdr_code;
 
 /* Requests. Each returns GDR_OK when it was sent; the worker may be dead
- * already: then the answer says so. */
+ * already: then the answer says so. A load replaces what has its number. */
 gdr_status gdr_worker_load(gdr_worker *w, int id, const gdr_static *s,
                            const gdr_code *code);
 gdr_status gdr_worker_verify(gdr_worker *w, int id, uint64_t seed,
@@ -56,22 +56,25 @@ gdr_status gdr_worker_workload(gdr_worker *w, const gdr_problem *p,
 /* expected_s: how long it should take; the deadline follows from it. */
 gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
                              double expected_s);
+/* The same, launched one by one where a sample replays a graph. */
+gdr_status gdr_worker_eager(gdr_worker *w, int id, int64_t launches,
+                            double expected_s);
 gdr_status gdr_worker_roofline(gdr_worker *w, double expected_s);
 
 /* What came of a request. */
 typedef struct gdr_answer {
     gdr_verdict verdict; /* verify */
-    double ns;           /* sample, roofline */
-    const char *outcome; /* of a failure: "crash" "timeout" "launch" */
-    char note[512];      /* of a failure: signal and where, or the message */
+    double ns;           /* sample, eager, roofline */
+    const char *outcome; /* of a failure: "crash" "timeout" "launch" "race" */
+    char note[768];      /* of a failure: signal and where, or the message */
     int outside;         /* killed, not by us: no word about the variant */
 } gdr_answer;
 
 /*
  * Waits up to wait_s for the answer of the last request. GDR_OK: it is there;
  * GDR_ERR_BUSY: not yet (or a signal came); GDR_ERR_LAUNCH: the worker crashed
- * or hung and is dead now, outcome and note say how; any other: the request
- * failed, the worker lives.
+ * or hung, or its device was poisoned, and it is dead now, outcome and note say
+ * how; any other: the request failed, the worker lives.
  */
 gdr_status gdr_worker_answer(gdr_worker *w, double wait_s, gdr_answer *out);
 
@@ -91,9 +94,10 @@ typedef enum gdr_request {
     GDR_ASK_WORKLOAD,
     GDR_ASK_SAMPLE,
     GDR_ASK_ROOFLINE,
+    GDR_ASK_EAGER,
     GDR_SAY_ALIVE = 100, /* text: what it is doing; any number, then one of */
     GDR_SAY_DONE,        /* what the request asked for */
-    GDR_SAY_FAILED       /* status, message */
+    GDR_SAY_FAILED       /* status, message, outcome, poisoned */
 } gdr_request;
 
 #endif

@@ -23,8 +23,10 @@ typedef struct child {
     gdr_recipe *recipe; /* [GDR_WORKER_RECIPES] */
     gdr_workload *work;
     int at;       /* next set of the ring */
-    int64_t walk; /* next piece of the roofline */
+    int64_t walk; /* where the roofline goes on */
     char msg[512];
+    const char *outcome; /* of a failed request, NULL: "launch" */
+    int poisoned;        /* the device */
 } child;
 
 static void say(child *c, gdr_request type, gdr_packet *body)
@@ -65,18 +67,14 @@ static gdr_status obey_open(child *c, gdr_packet *in, gdr_packet *out)
 {
     const char *device = gdr_packet_get_text(in);
     gdr_device_options o = {.size = sizeof o};
-    const gdr_backend *backend;
-    gdr_status st;
 
     (void)out;
     o.threads = (int32_t)gdr_packet_get_int(in);
     c->recipe = calloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
     if (!c->recipe)
         return fail(c, GDR_ERR_NO_MEMORY, "out of memory");
-    st = gdr_backend_open(device, &o, &backend, &c->dev, c->msg, sizeof c->msg);
-    if (st == GDR_OK)
-        c->target = gdr_target_find(backend->kind);
-    return st;
+    return gdr_target_open(device, &o, &c->target, &c->dev, c->msg,
+                           sizeof c->msg);
 }
 
 static void get_step(gdr_packet *in, gdr_step_text *t)
@@ -110,6 +108,7 @@ static gdr_status obey_load(child *c, gdr_packet *in, gdr_packet *out)
     (void)out;
     if (!r || !s || bytes != sizeof r->s)
         return fail(c, GDR_ERR_INTERNAL, "a load request is damaged");
+    gdr_recipe_unload(r); /* what stood there */
     memset(r, 0, sizeof *r);
     memcpy(&r->s, s, bytes);
     r->backend = c->target->backend;
@@ -128,6 +127,17 @@ static gdr_status obey_load(child *c, gdr_packet *in, gdr_packet *out)
     return st;
 }
 
+/* The device's own words, where it has any. */
+static gdr_status fail_launch(child *c, gdr_status st, const char *what)
+{
+    char note[sizeof c->msg] = "";
+
+    if (c->target->explain)
+        c->poisoned =
+            c->target->explain(c->dev, &c->outcome, note, sizeof note);
+    return fail(c, st, "%s: %s", what, note[0] ? note : gdr_strerror(st));
+}
+
 static gdr_status obey_verify(child *c, gdr_packet *in, gdr_packet *out)
 {
     gdr_recipe *r = named(c, in);
@@ -143,12 +153,13 @@ static gdr_status obey_verify(child *c, gdr_packet *in, gdr_packet *out)
         return fail(c, GDR_ERR_INTERNAL, "a verify request is damaged");
     st = gdr_verify(c->target, r, &o, &v);
     if (st != GDR_OK)
-        return fail(c, st, "the judge failed: %s", gdr_strerror(st));
+        return fail_launch(c, st, "the judge failed");
     gdr_packet_put_text(out, v.outcome);
     gdr_packet_put_real(out, v.error_o);
     gdr_packet_put_real(out, v.error_s);
     gdr_packet_put_int(out, v.cases);
     gdr_packet_put_text(out, v.note);
+    gdr_packet_put_int(out, v.poisoned);
     return GDR_OK;
 }
 
@@ -171,59 +182,65 @@ static gdr_status obey_workload(child *c, gdr_packet *in, gdr_packet *out)
     gdr_workload_close(c->work);
     c->work = NULL;
     c->at = 0;
+    c->walk = 0;
     st = gdr_workload_open(c->target, c->dev, &problem, &o, &c->work);
     return st == GDR_OK
                ? st
                : fail(c, st, "making the workload: %s", gdr_strerror(st));
 }
 
-static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
+/* A clock of the target. */
+typedef gdr_status (*clock_fn)(const gdr_recipe *r, const gdr_args *ring,
+                               int n_ring, int *at, int64_t launches,
+                               double *ns);
+
+static gdr_status take_time(child *c, clock_fn clock, gdr_packet *in,
+                            gdr_packet *out)
 {
     gdr_recipe *r = named(c, in);
     int64_t launches = gdr_packet_get_int(in), workspace;
     double ns = 0;
     gdr_status st;
 
-    if (!r || !r->n_steps || !c->work || in->bad || launches < 1)
+    if (!r || !r->n_steps || !c->work || !clock || in->bad || launches < 1)
         return fail(c, GDR_ERR_INTERNAL, "a sample request is damaged");
     workspace = gdr_recipe_workspace(r, &c->work->problem.x);
     if (workspace < 0)
         return fail(c, GDR_ERR_LAUNCH, "workspace overflows");
     st = gdr_workload_reserve(c->work, workspace);
     if (st == GDR_OK)
-        st = c->target->time(r, c->work->set, c->work->n_sets, &c->at, launches,
-                             &ns);
+        st = clock(r, c->work->set, c->work->n_sets, &c->at, launches, &ns);
     if (st != GDR_OK)
-        return fail(c, st, "launch: %s", gdr_strerror(st));
+        return fail_launch(c, st, "launch");
     gdr_packet_put_real(out, ns);
     return GDR_OK;
 }
 
-/* The next piece of the ring each time; scaled to the states' traffic. */
+static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
+{
+    return take_time(c, c->target->time, in, out);
+}
+
+static gdr_status obey_eager(child *c, gdr_packet *in, gdr_packet *out)
+{
+    return take_time(c, c->target->time_eager, in, out);
+}
+
 static gdr_status obey_roofline(child *c, gdr_packet *in, gdr_packet *out)
 {
-    const int64_t least = 8 << 20; /* some 100 us: longer than the clock errs */
     gdr_workload *w = c->work;
-    int64_t all, bytes;
     double ns = 0;
     gdr_status st;
 
     (void)in;
     if (!w)
         return fail(c, GDR_ERR_INTERNAL, "no workload");
-    all = w->between * w->n_sets;
-    bytes = w->size.rewrite > least ? w->size.rewrite : least;
-    bytes = (bytes < all ? bytes : all) / 256 * 256;
-    if (!bytes)
-        return fail(c, GDR_ERR_ARG, "too little to measure");
-    if (c->walk + bytes > all)
-        c->walk = 0;
-    st = c->target->roofline(c->dev, (char *)w->states + c->walk, (size_t)bytes,
-                             &ns);
+    st =
+        c->target->roofline(c->dev, w->states, (size_t)(w->between * w->n_sets),
+                            (size_t)w->size.rewrite, &c->walk, &ns);
     if (st != GDR_OK)
-        return fail(c, st, "roofline: %s", gdr_strerror(st));
-    c->walk += bytes;
-    gdr_packet_put_real(out, ns / (double)bytes * (double)w->size.rewrite);
+        return fail_launch(c, st, "roofline");
+    gdr_packet_put_real(out, ns);
     return GDR_OK;
 }
 
@@ -234,6 +251,7 @@ static const struct {
     {GDR_ASK_OPEN, obey_open},     {GDR_ASK_LOAD, obey_load},
     {GDR_ASK_VERIFY, obey_verify}, {GDR_ASK_WORKLOAD, obey_workload},
     {GDR_ASK_SAMPLE, obey_sample}, {GDR_ASK_ROOFLINE, obey_roofline},
+    {GDR_ASK_EAGER, obey_eager},
 };
 
 static void answer(child *c, uint32_t type, gdr_packet *in)
@@ -242,6 +260,8 @@ static void answer(child *c, uint32_t type, gdr_packet *in)
     gdr_packet out = {0};
 
     c->msg[0] = 0;
+    c->outcome = NULL;
+    c->poisoned = 0;
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         if (requests[i].type == type)
             st = requests[i].obey(c, in, &out);
@@ -252,6 +272,8 @@ static void answer(child *c, uint32_t type, gdr_packet *in)
     gdr_packet_free(&out);
     gdr_packet_put_int(&out, st);
     gdr_packet_put_text(&out, c->msg[0] ? c->msg : gdr_strerror(st));
+    gdr_packet_put_text(&out, c->outcome ? c->outcome : "launch");
+    gdr_packet_put_int(&out, c->poisoned);
     say(c, GDR_SAY_FAILED, &out);
 }
 

@@ -2,7 +2,13 @@
  * intrinsic or one PTX instruction; the emu device puts a twin of the same name
  * before this text (tuner/emulator/prim_emu.h) and leaves this one out. A kernel
  * uses these names and plain C++, and nothing else: no threadIdx, no asm. */
+//@ local text = op .. ":" .. contract .. ":" .. layout .. ":" .. io .. "/" .. state
+//@ text = text .. ":k" .. K .. "v" .. V .. (l2norm and ":l2norm" or "")
+//@ text = text .. ":" .. gate .. (round_between_tokens and ":round" or "")
 #ifndef GDR_EMU
+/* An image says what it is for. */
+extern "C" __device__ const char gdr_problem[] = "gdr-problem:@(text);";
+
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -13,6 +19,8 @@ typedef long long i64;
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 #define GRID_CONSTANT const __grid_constant__
+/* The loop behind it has constant bounds; what it indexes stays in registers. */
+#define UNROLL _Pragma("unroll")
 /* An array in shared memory, static; the dynamic one, 128-byte aligned. */
 #define SHARED(type, name, n) __shared__ __align__(16) type name[n]
 #define DYNAMIC_SHARED(name) \
@@ -43,9 +51,21 @@ DEVICE float float_of(u32 x) { return __uint_as_float(x); }
 DEVICE float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
-/* 1 / sqrt(x), 1 / x, to the nearest. */
-DEVICE float inverse_root(float x) { return __frcp_rn(__fsqrt_rn(x)); }
-DEVICE float inverse(float x) { return __frcp_rn(x); }
+/* 1 / sqrt(x) of a normal number, 1 / x: 1 ulp. What rounds to the nearest is a
+ * call, and a call makes what is in registers spill. */
+DEVICE float inverse_root(float x)
+{
+    float y;
+    asm("rsqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    float rest = fused(times(-x, y), y, 1);
+    return y > 0 ? fused(times(y, 0.5f), rest, y) : y;
+}
+DEVICE float inverse(float x)
+{
+    float y;
+    asm("rcp.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 /* Full precision: 2 ulp. */
 DEVICE float exponential(float x) { return expf(x); }
 DEVICE float log_1p(float x) { return log1pf(x); }
@@ -79,15 +99,24 @@ DEVICE u32 to_bf16(float x)
 
 /* ---- global memory ---- */
 
+#if __CUDA_ARCH__ >= 800
+/* Loads and stores of 16 bytes take the hint only as a policy. */
+DEVICE u64 evict_first(void)
+{
+    u64 policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    return policy;
+}
+#endif
 /* 16 bytes of a state: touched once, so kept out of L1 and first to leave L2. */
 DEVICE v4 load_state(const void *p)
 {
     v4 x;
 #if __CUDA_ARCH__ >= 800
-    asm volatile("ld.global.L1::no_allocate.L2::evict_first.v4.u32 "
-                 "{%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.u32 "
+                 "{%0,%1,%2,%3}, [%4], %5;"
                  : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
-                 : "l"(p));
+                 : "l"(p), "l"(evict_first()));
 #else
     asm volatile("ld.global.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
@@ -98,9 +127,10 @@ DEVICE v4 load_state(const void *p)
 DEVICE void store_state(void *p, v4 x)
 {
 #if __CUDA_ARCH__ >= 800
-    asm volatile("st.global.L1::no_allocate.L2::evict_first.v4.u32 [%0], "
-                 "{%1,%2,%3,%4};"
-                 :: "l"(p), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
+    asm volatile("st.global.L1::no_allocate.L2::cache_hint.v4.u32 [%0], "
+                 "{%1,%2,%3,%4}, %5;"
+                 :: "l"(p), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w),
+                    "l"(evict_first())
                  : "memory");
 #else
     asm volatile("st.global.v4.u32 [%0], {%1,%2,%3,%4};"
@@ -249,4 +279,7 @@ DEVICE void grid_release(void)
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
+#endif
+#ifndef UNROLL
+#define UNROLL
 #endif

@@ -1,0 +1,51 @@
+# Every variant of the cuda templates with no card: compiled by NVRTC for seven
+# architectures, and run by the emulator, checked. The list is smoke, and all in
+# check-all. TAP, run by prove.
+cd "$(dirname "$0")/.." || exit 1
+tune=${BUILD:-build}/gdr-tune
+archs=sm_75,sm_80,sm_86,sm_89,sm_90a,sm_100a,sm_120a
+list=smoke
+[ "${GDR_THOROUGH:-0}" = 0 ] || list=all
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+n=0
+failed=0
+
+# passes NAME COMMAND...: exit code 0, and its last lines for a person
+passes() {
+    name=$1
+    shift
+    n=$((n + 1))
+    if "$@" >"$dir/log" 2>&1; then
+        echo "ok $n - $name"
+    else
+        failed=1
+        echo "not ok $n - $name: exit code $?"
+        echo "# $*"
+    fi
+    tail -n 12 "$dir/log" | sed 's/^/# /'
+}
+
+compile() {
+    "$tune" --compile-only --arch "$archs" --shapes $list --quiet
+}
+
+emulate() {
+    "$tune" --device "emu:$1" --shapes $list --db "$dir/$1.db"
+}
+
+if "$tune" --compile-only --arch sm_90a --only \
+    'recurrent:final:vk:f32/f32:k16v16:g / b1t1hk1hv1' >"$dir/log" 2>&1 ||
+    ! grep -q NVRTC "$dir/log"; then
+    passes "every variant of $list compiles for $archs" compile
+else
+    n=$((n + 1))
+    echo "ok $n # SKIP $(head -n 1 "$dir/log")"
+fi
+# One architecture for each set of instructions: sm_86 and sm_89 have sm_80's,
+# sm_100a and sm_120a are given sm_90's.
+for arch in sm_75 sm_80 sm_90a; do
+    passes "every variant of $list is clean on emu:$arch" emulate $arch
+done
+echo "1..$n"
+exit $failed
