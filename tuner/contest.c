@@ -13,12 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     LEAST_SAMPLES = 6,  /* of the default, whatever the budget */
     ROOFLINE_EVERY = 4, /* samples of the default */
-    MOST_ROOFLINES = 256
+    MOST_ROOFLINES = 256,
+    MOST_RETAKEN = 100
 };
+
+/* A card takes some ms to change its clocks. */
+static const useconds_t cool_us = 20000;
 
 /* A sample lasts this long at least: 4000 times the clock's resolution. */
 static const double sample_ns = 200e3;
@@ -38,6 +43,7 @@ typedef struct contest {
     double end_s;
     double roofline[MOST_ROOFLINES];
     int n_rooflines;
+    int retaken;       /* samples, for the card was throttled */
     double *eager_ns;  /* [n] 0: not taken */
     gdr_status status; /* trouble of our own, or BUSY */
 } contest;
@@ -75,6 +81,30 @@ static int over(const contest *c)
     return gdr_now() > c->end_s && c->samples[c->anchor] >= LEAST_SAMPLES;
 }
 
+/* What was taken while the card was slowed by heat is taken again, once it has
+ * had time to cool; so often in a contest, since some never do. */
+static gdr_status take_sample(contest *c, int i, double *ns)
+{
+    for (;;) {
+        gdr_status st = gdr_stopwatch_sample(&c->watch, i, c->launches, ns);
+        if (st != GDR_OK || c->retaken >= MOST_RETAKEN ||
+            !gdr_nvml_throttled(c->s->nvml))
+            return st;
+        c->retaken++;
+        usleep(cool_us);
+    }
+}
+
+static void say_throttled(const contest *c)
+{
+    if (c->retaken)
+        gdr_report_say(c->s->o->report, 0,
+                       "%s: the card was slowed by heat or a power brake: %d "
+                       "samples were taken again%s",
+                       c->problem, c->retaken,
+                       c->retaken < MOST_RETAKEN ? "" : ", and it did not end");
+}
+
 static gdr_status sampler(void *ctx, int i, double *ns)
 {
     contest *c = ctx;
@@ -87,7 +117,7 @@ static gdr_status sampler(void *ctx, int i, double *ns)
     if (c->s->scripted)
         *ns = scripted_ns(c, i);
     else
-        st = gdr_stopwatch_sample(&c->watch, i, c->launches, ns);
+        st = take_sample(c, i, ns);
     if (st != GDR_OK)
         return st;
     if (i == c->anchor && c->samples[i] % ROOFLINE_EVERY == 0)
@@ -558,6 +588,7 @@ gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
         st = race(&c, won);
     if (st == GDR_OK && !*won)
         say_no_winner(&c);
+    say_throttled(&c);
     gdr_stopwatch_close(&c.watch);
     free(c.e);
     free(c.samples);
