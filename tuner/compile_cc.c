@@ -36,6 +36,7 @@ typedef struct language {
     const char *own;          /* the variable that names the user's compiler */
     const char *tried[4];     /* else these; ended by NULL */
     const char *const *flags; /* ended by NULL */
+    const char *const *clang; /* more of them, for clang; or NULL */
     const char *library;      /* NULL: none */
     int native;               /* for this very processor? */
     const char *wanted;       /* for messages */
@@ -86,11 +87,16 @@ static const char *const emulated_flags[] = {"-std=c++17",
                                              "-Wl,-z,defs",
                                              NULL};
 
+/* clang alone: or the read of "x += 1" is not announced. */
+static const char *const emulated_clang_flags[] = {
+    "-mllvm", "-tsan-instrument-read-before-write=1", NULL};
+
 static const language emulated = {
     .name = "c++",
     .own = "CXX",
     .tried = {"c++", "g++", "clang++", NULL},
     .flags = emulated_flags,
+    .clang = emulated_clang_flags,
     .wanted = "C++",
     .package = "g++",
 };
@@ -350,8 +356,23 @@ static int memory_file(const void *data, size_t bytes)
 
 /* ---- one compilation ---- */
 
+/* By its name, or by that of what it is a link to ("c++"). */
+static int is_clang(const compiler *cc)
+{
+    char real[PATH_MAX];
+
+    for (int i = 0; i < cc->argc; i++)
+        if (strstr(cc->argv[i], "clang"))
+            return 1;
+    return realpath(cc->path, real) && strstr(real, "clang");
+}
+
 static void add_flags(compiler *cc, int native)
 {
+    const char *const *more = cc->language->clang;
+
+    for (int i = 0; more && is_clang(cc) && more[i]; i++)
+        add(cc, more[i]);
     for (int i = 0; cc->language->flags[i]; i++)
         add(cc, cc->language->flags[i]);
     if (native)

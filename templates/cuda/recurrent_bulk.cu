@@ -4,7 +4,7 @@
  * place and goes back as it came; other contracts write from registers.
  *
  * Of a stage, `full` completes when its tile is there, `done` when all warps
- * have left it. The feeder looks up slots, and hands them on in `found`. */
+ * have left it. */
 //@ abi()
 
 //@ include "cuda/prim.cuh"
@@ -18,7 +18,6 @@
 /* A stage after another, and the parity of its phase. */
 struct source {
     @(state) *tiles;
-    slots *found;
     u64 *full, *done;
     int stage;
     u32 parity;
@@ -49,7 +48,6 @@ DEVICE u32 tile_bytes(const tile &of)
 DEVICE void send_for(const gdr_recurrent_params &p, const source &r, int stage,
                      const tile &of, const slots &at)
 {
-    r.found[stage] = at;
     if (!at.valid) {
         mbarrier_arrive(r.full + stage);
         return;
@@ -60,20 +58,20 @@ DEVICE void send_for(const gdr_recurrent_params &p, const source &r, int stage,
 }
 
 //@ if final then
-/* Sends tile n back; its stage is free after that. */
-DEVICE void send_back(const gdr_recurrent_params &p, const source &r, u32 n)
+/* Sends a tile back; its stage is free after that. */
+DEVICE void send_back(const gdr_recurrent_params &p, const source &r,
+                      const tile &of, const slots &at)
 {
-    tile of = find_tile(p, n);
-    if (!r.found[r.stage].valid)
+    if (!at.valid)
         return;
-    bulk_store(global_tile(p, r.found[r.stage], of), r.tiles + r.stage * TILE,
+    bulk_store(global_tile(p, at, of), r.tiles + r.stage * TILE,
                tile_bytes(of));
     bulk_commit();
     bulk_wait_read<0>();
 }
 
 //@ end
-/* Slots of the next tile are looked up while an earlier one is waited for. */
+/* Slots are looked up while an earlier tile is waited for. */
 DEVICE void feed(const gdr_recurrent_params &p, source &r)
 {
     u32 tiles = count_tiles(p), step = (u32)grid_blocks();
@@ -83,18 +81,18 @@ DEVICE void feed(const gdr_recurrent_params &p, source &r)
         send_for(p, r, i, of, find_slots(p, of.b, of.hv));
     }
     for (; n < tiles; n += step, ahead += step) {
-        tile of = {0, 0, 0, 0};
-        slots at = {false, 0, 0};
-        if (ahead < tiles) {
-            of = find_tile(p, ahead);
-            at = find_slots(p, of.b, of.hv);
-        }
+        tile next = find_tile(p, ahead < tiles ? ahead : n);
+        slots next_at = find_slots(p, next.b, next.hv);
+//@ if final then
+        tile of = find_tile(p, n);
+        slots at = find_slots(p, of.b, of.hv);
+//@ end
         mbarrier_wait(r.done + r.stage, r.parity);
 //@ if final then
-        send_back(p, r, n);
+        send_back(p, r, of, at);
 //@ end
         if (ahead < tiles)
-            send_for(p, r, r.stage, of, at);
+            send_for(p, r, r.stage, next, next_at);
         next_stage(r);
     }
 }
@@ -112,9 +110,9 @@ DEVICE void leave_stage(source &r)
 DEVICE void take_tile(const gdr_recurrent_params &p, source &r, u32 n,
                       const tile &of, const seat &me, slots &at, part &s)
 {
-    (void)p, (void)n;
+    (void)n;
+    at = find_slots(p, of.b, of.hv);
     mbarrier_wait(r.full + r.stage, r.parity);
-    at = r.found[r.stage];
     if (at.valid)
         load_near(r.tiles + r.stage * TILE, of, me, s);
 //@ if final then
@@ -147,8 +145,7 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
                  2 * PACKET * TOKEN);
     SHARED(u64, full, @(stages));
     SHARED(u64, done, @(stages));
-    SHARED(slots, found, @(stages));
-    source r = {tiles, found, full, done, 0, 0};
+    source r = {tiles, full, done, 0, 0};
 
     if (thread_index() == 0) {
         for (int i = 0; i < @(stages); i++) {

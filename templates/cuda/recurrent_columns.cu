@@ -27,7 +27,7 @@
 //@ local guard = K % groups == 0 and "" or "if (row < " .. K .. ") "
 
 //@ -- Registers of a thread, and so blocks of a multiprocessor.
-//@ local registers = shape.floats <= 16 and 64 or shape.floats <= 32 and 96 or 128
+//@ local registers = shape.floats <= 16 and 64 or shape.floats <= 32 and 96 or threads < 256 and 144 or 128
 //@ local blocks = math.max(math.min(65536 // registers, 1024) // threads, 1)
 
 //@ -- Tokens of a packet: as many as shared memory has room for, in all blocks.
@@ -47,6 +47,10 @@ struct common {
     float *v, *d; /* [PACKET][@(tile_v)] */
     float *sums;  /* [PACKET][@(warps)][2][@(tile_v)]: k'S, q'S */
     place *to;    /* [PACKET]: where the state after a token goes */
+    /* b, hv. Addresses that follow from what a barrier may change are made
+     * where they are used; others the compiler would make ahead of the loop
+     * and keep in about 50 registers. */
+    i64 *head;
 };
 
 DEVICE common common_shared(void)
@@ -56,7 +60,8 @@ DEVICE common common_shared(void)
     SHARED(float, d, @(spans * tile_v));
     SHARED(float, sums, @(spans * warps * 2 * tile_v));
     SHARED(place, to, @(packet));
-    common x = {v, d, sums, to};
+    SHARED(i64, head, 2);
+    common x = {v, d, sums, to, head};
     return x;
 }
 
@@ -177,7 +182,7 @@ DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
     int i = @(threads - 1) - thread_index();
     if (i < count)
         x.to[i] = state_after(p, from, w.b, w.hv, t + i);
-    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t);
+    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t, t > 0);
 }
 
 /* ---- the recurrence ---- */
@@ -269,6 +274,7 @@ DEVICE float add_warps(const float *sums)
 DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t,
                   const packet &a, const common &x)
 {
+    i64 b = x.head[0], hv = x.head[1];
     for (int c = thread_index(); c < w.columns; c += @(threads)) {
         float d[PACKET];
     UNROLL
@@ -286,7 +292,7 @@ DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t,
     UNROLL
             for (int s = 0; s <= i; s++)
                 o = fused(a.qk[i * PACKET + s], d[s], o);
-            put_@(io)(o_row(p, w.b, t + i, w.hv) + w.column + c, o);
+            put_@(io)(o_row(p, b, t + i, hv) + w.column + c, o);
         }
         UNROLL
         for (int i = 0; i < PACKET; i++)
@@ -300,6 +306,7 @@ DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t,
 DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
                   const packet &a, const common &x)
 {
+    i64 b = x.head[0], hv = x.head[1];
     for (int c = thread_index(); c < w.columns; c += @(threads)) {
         const float *sums = x.sums + c;
         float decay = a.decay[i];
@@ -308,7 +315,7 @@ DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
         float o = times(decay, add_warps(sums + @(tile_v)));
         o = fused(a.qk[i * (PACKET + 1)], d, o);
         x.d[c] = d;
-        put_@(io)(o_row(p, w.b, t + i, w.hv) + w.column + c, o);
+        put_@(io)(o_row(p, b, t + i, hv) + w.column + c, o);
     }
 }
 //@ end
@@ -410,6 +417,8 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 //@ if pdl == 1 then
     grid_release();
 //@ end
+    if (thread_index() == 0)
+        x.head[0] = w.b, x.head[1] = w.hv;
     prepare(p, w, from, 0, a, x);
     unpack_rows(w, stored, s);
     for (i64 t = 0;;) {
@@ -418,6 +427,7 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
         if (t >= p.T)
             break;
         block_sync();
+        w.b = x.head[0], w.hv = x.head[1];
         prepare(p, w, from, t, a, x);
     }
     if (updates_slot(p) && w.active)

@@ -85,7 +85,12 @@ GDR_EMU_FILL(__tsan_memset)
 
 /* ---- from here on the names of prim.cuh ---- */
 
+/* Two calls must not become one: lanes at different lines do not meet. */
+#ifdef __clang__
+#define PRIMITIVE static GDR_EMU_PLAIN __attribute__((nomerge))
+#else
 #define PRIMITIVE static GDR_EMU_PLAIN
+#endif
 #define DEVICE static inline __attribute__((always_inline))
 #define KERNEL extern "C" __attribute__((visibility("default"), noinline)) void
 #define LAUNCH_BOUNDS(threads, blocks)

@@ -159,7 +159,7 @@ void gdr_emu_found(gdr_emu *e, const char *kind, const void *pc,
     char what[160];
     va_list list;
 
-    if (!e->n_found++)
+    if (!e->n_found++ || !strcmp(kind, "race"))
         e->outcome = outcome_of(kind);
     if (e->n_reports == GDR_EMU_REPORTS || told(e, kind, pc))
         return;
@@ -167,7 +167,8 @@ void gdr_emu_found(gdr_emu *e, const char *kind, const void *pc,
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);
     va_end(list);
-    *r = (gdr_emu_report){.kind = kind, .pc = pc, .other = other};
+    *r = (gdr_emu_report){
+        .kind = kind, .number = e->n_reports, .pc = pc, .other = other};
     snprintf(r->tail, sizeof r->tail, "%s", tail ? tail : "");
     if (e->current)
         snprintf(r->text, sizeof r->text, "%s by block %lld thread %d", what,
@@ -246,6 +247,15 @@ void gdr_emu_found_stuck(gdr_emu *e, const char *kind)
 
 /* ---- telling ---- */
 
+/* A race explains most of what else there is; then in the order of time. */
+static int races_first(const void *a, const void *b)
+{
+    const gdr_emu_report *x = a, *y = b;
+    int xr = !strcmp(x->kind, "race"), yr = !strcmp(y->kind, "race");
+
+    return xr != yr ? yr - xr : x->number - y->number;
+}
+
 int gdr_emu_explain(gdr_emu *e, const char **outcome, char *note, size_t n)
 {
     size_t at = 0;
@@ -253,6 +263,7 @@ int gdr_emu_explain(gdr_emu *e, const char **outcome, char *note, size_t n)
 
     note[0] = 0;
     *outcome = e->outcome ? e->outcome : "ok";
+    qsort(e->report, (size_t)e->n_reports, sizeof *e->report, races_first);
     for (int i = 0; i < e->n_reports && at < n; i++) {
         const gdr_emu_report *r = &e->report[i];
         at += (size_t)snprintf(note + at, n - at, "%s%s: %s", i ? "; " : "",

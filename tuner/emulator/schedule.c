@@ -14,9 +14,10 @@
 /* Kernels keep a tile of state in arrays: 4 KiB at most, as registers allow. */
 static const size_t stack_bytes = 128 << 10;
 
-/* Steps between two meetings with other threads: 100 times what the longest
- * loop over a tile takes. */
-static const int64_t most_steps = 1 << 22;
+/* Steps of a thread between two meetings with others, and of all threads while
+ * none meets: 10 times what a block takes that goes through eleven tokens of a
+ * 128 x 128 state without a meeting. */
+static const int64_t most_steps = 1 << 20, most_of_all = 1 << 23;
 
 uint32_t gdr_emu_random(gdr_emu *e)
 {
@@ -95,6 +96,7 @@ void gdr_emu_stop(gdr_emu *e)
 void gdr_emu_met(gdr_emu *e)
 {
     e->current->steps = 0;
+    e->steps = 0;
 }
 
 void gdr_emu_step(gdr_emu *e, const void *pc)
@@ -102,7 +104,7 @@ void gdr_emu_step(gdr_emu *e, const void *pc)
     gdr_emu_thread *t = e->current;
 
     t->pc = pc;
-    if (++t->steps > most_steps) {
+    if (++t->steps > most_steps || ++e->steps > most_of_all) {
         gdr_emu_found_stuck(e, "spin");
         gdr_emu_stop(e);
     }
@@ -174,6 +176,7 @@ static gdr_status run_block(gdr_emu *e, int64_t index)
     e->block++;
     e->block_index = index;
     e->live = e->n_threads;
+    e->steps = 0;
     e->ready_first = e->n_ready = 0;
     e->n_mbarriers = e->n_bulks = e->next_agent = 0;
     memset(e->warp, 0, sizeof e->warp);

@@ -1,0 +1,17 @@
+/* divergent */
+KERNEL LAUNCH_BOUNDS(128, 1) gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
+{
+    const float *q = (const float *)p.q;
+    float *o = (float *)p.o;
+    int t = thread_index();
+    float x = q[t];
+#ifdef FAULT
+    if (t % 32 < 16)
+        x += shuffle_xor(x, 1);
+    else
+        x -= shuffle_xor(x, 2); /* HERE */
+#else
+    x += shuffle_xor(x, 1);
+#endif
+    o[t] = x;
+}
