@@ -69,7 +69,8 @@ LIB_OBJ := $(call objs,$(LIB_SRC)) $(BUILD)/schema_sql.o
 APP_OBJ := $(call objs,$(APP_SRC)) $(BUILD)/packed.o
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
-FAKE_LIB := $(BUILD)/tests/fake/libcuda.so.1
+FAKE_LIB := $(BUILD)/tests/fake/libcuda.so.1 \
+            $(BUILD)/tests/fake/libnvidia-ml.so.1
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SONAME := libgdr.so.$(SOVERSION)
 
@@ -128,9 +129,13 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(call objs,$(TEST_LIB)) \
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL) $(call pkg,--libs,cmocka)
 
 # A driver for tests of cards where there is none; empty without cuda.h.
-$(FAKE_LIB): $(call objs,$(wildcard tests/fake/*.c)) $(BUILD)/libgdr.a
+$(BUILD)/tests/fake/libcuda.so.1: $(call objs,$(filter-out %/nvml.c, \
+    $(wildcard tests/fake/*.c))) $(BUILD)/libgdr.a
 	$(CC) -shared -Wl,-soname,$(@F) -Wl,--exclude-libs,ALL -Wl,-Bsymbolic \
 	    $(CFLAGS_ALL) -o $@ $^ $(LIBS_LIB)
+
+$(BUILD)/tests/fake/libnvidia-ml.so.1: $(BUILD)/tests/fake/nvml.o
+	$(CC) -shared -Wl,-soname,$(@F) $(CFLAGS_ALL) -o $@ $^
 
 $(BENCH_BIN): %: %.o $(call objs,$(BENCH_LIB)) $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)

@@ -20,6 +20,7 @@ typedef struct gdr_device_info {
     int64_t memory_bytes;
     int64_t smem_bytes;    /* card: shared memory that a block can ask for */
     int64_t smem_sm_bytes; /* card: and that a multiprocessor has */
+    char bus[32];          /* card: its PCI address; "" unknown */
 } gdr_device_info;
 
 typedef struct gdr_backend {

@@ -22,6 +22,7 @@ static const struct {
     {AT(device_count), "cuDeviceGetCount", 0},
     {AT(device_get), "cuDeviceGet", 0},
     {AT(device_name), "cuDeviceGetName", 0},
+    {AT(device_bus), "cuDeviceGetPCIBusId", 0},
     {AT(device_total_mem), "cuDeviceTotalMem_v2", 0},
     {AT(device_attribute), "cuDeviceGetAttribute", 0},
     {AT(primary_retain), "cuDevicePrimaryCtxRetain", 0},

@@ -25,6 +25,7 @@ typedef struct gdr_cuda_driver {
     CUresult (*device_count)(int *count);
     CUresult (*device_get)(CUdevice *device, int ordinal);
     CUresult (*device_name)(char *name, int n, CUdevice device);
+    CUresult (*device_bus)(char *text, int n, CUdevice device);
     CUresult (*device_total_mem)(size_t *bytes, CUdevice device);
     CUresult (*device_attribute)(int *value, CUdevice_attribute attribute,
                                  CUdevice device);

@@ -431,6 +431,7 @@ static void set_info(gdr_cuda_device *d)
              d->cc >= 90 ? "a" : "");
     snprintf(info->isa, sizeof info->isa, "%s", info->arch);
     d->driver.device_name(info->name, sizeof info->name - 1, d->card);
+    d->driver.device_bus(info->bus, sizeof info->bus, d->card);
     set_fingerprint(d, info);
 }
 

@@ -79,7 +79,7 @@ static const char *verdict(const ranked *r, int chosen, gdr_match match,
         return "a better kind of match serves";
     if (plan->match == GDR_MATCH_EXACT)
         return "another was tuned for these very extents";
-    return r->rung == GDR_MATCH_DEFAULT ? "another is for this much work"
+    return r->rung >= GDR_MATCH_DEFAULT ? "another is for this much work"
                                         : "another is nearer, or has likelier "
                                           "heads";
 }
@@ -92,7 +92,7 @@ static int tell(const ranked *r, const gdr_plan *plan, gdr_contender_fn fn,
 
     if (plan->recipe && set->rung != GDR_MATCH_GENERIC)
         c.chosen = set->entry[plan->recipe - set->recipe] == r->entry;
-    if (r->rung != GDR_MATCH_DEFAULT)
+    if (r->rung < GDR_MATCH_DEFAULT)
         c.octaves = gdr_entry_distance(r->x, r->entry);
     c.why = verdict(r, c.chosen, c.match, plan);
     return fn(ctx, &c);

@@ -136,7 +136,7 @@ static gdr_status open_generic(gdr_set *set)
 static gdr_status open_best(gdr_set *set)
 {
     static const gdr_match rungs[] = {GDR_MATCH_EXACT, GDR_MATCH_SIBLING,
-                                      GDR_MATCH_DEFAULT};
+                                      GDR_MATCH_DEFAULT, GDR_MATCH_PTX};
     gdr_status status = GDR_OK;
 
     for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)

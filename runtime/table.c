@@ -13,10 +13,16 @@
 
 /* ---- rungs ---- */
 
+/* Defaults that any newer card of the kind may compile. */
+static int is_ptx(const gdr_origin *o)
+{
+    return !strcmp(o->arch, "ptx");
+}
+
 static gdr_match best_rung(const gdr_entry *e, const gdr_device_info *info)
 {
     if (e->problem.x.B == 0)
-        return GDR_MATCH_DEFAULT;
+        return is_ptx(e->origin) ? GDR_MATCH_PTX : GDR_MATCH_DEFAULT;
     return strcmp(e->origin->fingerprint, info->fingerprint) ? GDR_MATCH_SIBLING
                                                              : GDR_MATCH_EXACT;
 }
@@ -29,7 +35,8 @@ int gdr_entry_rung(const gdr_entry *e, const gdr_backend *backend,
     const gdr_code *code = e->code;
 
     *rung = best_rung(e, info);
-    if (strcmp(o->kind, info->kind) != 0 || strcmp(o->arch, info->arch) != 0)
+    if (strcmp(o->kind, info->kind) != 0 ||
+        (*rung != GDR_MATCH_PTX && strcmp(o->arch, info->arch) != 0))
         gdr_fail(GDR_ERR_LOAD, why, n, "made for %.16s %.32s", o->kind,
                  o->arch);
     else if (code->why)
@@ -64,6 +71,8 @@ static int compare_origins(const gdr_origin *a, const gdr_origin *b,
         return own ? own : same;
     if (m != n)
         return m > n ? -1 : 1;
+    if (is_ptx(a) && is_ptx(b) && strcmp(a->isa, b->isa) != 0)
+        return strcmp(b->isa, a->isa); /* "compute_90" before "compute_80" */
     return strcmp(a->fingerprint, b->fingerprint);
 }
 
@@ -420,7 +429,7 @@ gdr_status gdr_table_open(gdr_match rung, const gdr_entry *const *entry,
     t->n = n;
     if (rung == GDR_MATCH_EXACT || rung == GDR_MATCH_SIBLING)
         status = open_tuned(t, entry);
-    else if (rung == GDR_MATCH_DEFAULT)
+    else if (rung == GDR_MATCH_DEFAULT || rung == GDR_MATCH_PTX)
         status = open_defaults(t, entry);
     if (status) {
         gdr_table_close(t);
@@ -504,6 +513,7 @@ gdr_status gdr_table_find(const gdr_table *table, const gdr_extents *x,
         *index = find_tuned(table, x, ratio, match);
         break;
     case GDR_MATCH_DEFAULT:
+    case GDR_MATCH_PTX:
         *index = find_default(table, x);
         break;
     default:

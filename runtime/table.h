@@ -3,7 +3,8 @@
  *
  * An entry stands on a rung for a device: tuned on the very device (EXACT,
  * which stands for NEAR and EDGE too), tuned on a sibling (same kind and arch,
- * and code that this device can run), or a default. A set holds the entries of
+ * and code that this device can run), a default, or a default that the driver
+ * has to compile (of the device "ptx" of its kind). A set holds the entries of
  * the best rung that has any; a table finds among them:
  *
  *     same device     same extents: exact. Else the nearest tuned point, near
@@ -11,6 +12,7 @@
  *     sibling         the nearest tuned point
  *     default         the smallest that is made for this much work B*T*Hv, or
  *                     the largest there is
+ *     ptx             the same, of the newest language that it knows
  *     generic         the one plan
  *
  * Nearest is what nearest.h says. Where several entries share the nearest point
@@ -24,7 +26,7 @@
 #include "nearest.h"
 #include "rows.h"
 
-/* The rung of an entry for a device: EXACT, SIBLING or DEFAULT. 0 when it
+/* The rung of an entry for a device: EXACT, SIBLING, DEFAULT or PTX. 0 when it
  * cannot serve there; why says for what reason. */
 int gdr_entry_rung(const gdr_entry *e, const gdr_backend *backend,
                    const void *dev, gdr_match *rung, char *why, size_t n);

@@ -52,6 +52,43 @@ function common.columns(s, c)
            rows = rows, floats = rows * vec }
 end
 
+-- Rows of S spread over lanes of a card, 16 bytes of each in turn (vk).
+-- As few lanes as hold a row in 16 registers each.
+function common.vk_lanes(K) return K <= 128 and 8 or K <= 256 and 16 or 32 end
+
+-- The most rows that are 16 KiB or less, and not twice as many as V.
+function common.vk_tile(K, V, state)
+  local rows = 64
+  while rows > 8 and
+        (rows // 2 >= V or rows * K * common.bytes(state) > 16384) do
+    rows = rows // 2
+  end
+  return rows
+end
+
+-- Rows of a tile that a thread of so many warps has a part of; elements of a
+-- row in a lane.
+function common.vk_rows(lanes, tile_v, warps)
+  return tile_v * lanes // (32 * warps)
+end
+function common.vk_slice(K, state, lanes)
+  local vector = 16 // common.bytes(state)
+  return common.ceil_div(K // vector, lanes) * vector
+end
+
+-- Numbers of S that a thread holds where a block has so many warps.
+function common.vk_held(s, c, warps)
+  return common.vk_rows(c.lanes, c.tile_v, warps) *
+         common.vk_slice(s.K, s.state, c.lanes)
+end
+
+-- Tokens prepared at once; bytes of two such packets in shared memory.
+function common.vk_packet(K) return K <= 128 and 4 or K <= 256 and 2 or 1 end
+function common.vk_packets(K, state, lanes)
+  local row = common.vk_slice(K, state, lanes) * lanes
+  return 2 * common.vk_packet(K) * (2 * row + 4) * 4
+end
+
 -- The pairs io/state that exist.
 common.dtype_pairs = { "f32/f32", "bf16/f32", "bf16/bf16", "f16/f32",
                        "f16/f16" }

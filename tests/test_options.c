@@ -68,6 +68,19 @@ static void has_defaults(void **state)
     assert_int_equal(o.tune.n_shapes, 0);
 }
 
+static void compiles_only(void **state)
+{
+    static const char *const words[] = {"--compile-only", "--arch",
+                                        "sm_75,sm_90a", NULL};
+    static gdr_options o;
+    char msg[256];
+
+    (void)state;
+    assert_int_equal(read_words(words, &o, msg, sizeof msg), GDR_OK);
+    assert_true(o.compile_only);
+    assert_string_equal(o.arch, "sm_75,sm_90a");
+}
+
 static void explains_what_is_wrong(void **state)
 {
     static const struct {
@@ -84,6 +97,8 @@ static void explains_what_is_wrong(void **state)
         {{"--budget", "nan", NULL}, "seconds"},
         {{"--seed", "1e30", NULL}, "whole number"},
         {{"--seed", "", NULL}, "whole number"},
+        {{"--arch", "sm_80", NULL}, "--compile-only"},
+        {{"--arch", NULL}, "an argument is missing"},
     };
 
     (void)state;
@@ -120,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_everything),
         cmocka_unit_test(has_defaults),
+        cmocka_unit_test(compiles_only),
         cmocka_unit_test(explains_what_is_wrong),
         cmocka_unit_test(too_many_are_refused),
     };

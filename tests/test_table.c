@@ -278,6 +278,60 @@ static void put_default(gdr_rows *rows, const char *fingerprint,
     put(rows, &row);
 }
 
+/* A default as PTX serves where no other does: the newest that loads. */
+static void test_ptx(void **state)
+{
+    static const char *const languages[] = {"compute_75", "compute_90",
+                                            "compute_100", "compute_80"};
+    const gdr_step_text text = {"kern", "b", "1", "1", "1", "0", "0", NULL};
+    fixture_device d;
+    gdr_rows *rows = new_rows();
+    gdr_set *set;
+
+    (void)state;
+    fixture_device_init(&d, "here", "a+b+compute_75+compute_80+compute_90");
+    for (uint32_t i = 0; i < 4; i++) {
+        gdr_row row = fixture_row(FIXTURE_STATICS, 100, languages[i]);
+        row.origin = (gdr_origin){languages[i], "toy", "ptx", languages[i]};
+        row.config = languages[i];
+        put(rows, &row);
+        assert_int_equal(
+            gdr_rows_put_step(rows, i, 0, &text, languages[i], "x", 1), GDR_OK);
+    }
+    no_plan(rows, &d, GDR_MATCH_DEFAULT, "of kind ptx");
+    set = open_set(rows, &d, GDR_MATCH_PTX);
+    expect(set, (gdr_extents){1, 1, 1, 1}, GDR_MATCH_PTX, FIXTURE_STATICS);
+    expect(set, (gdr_extents){99, 99, 1, 1}, GDR_MATCH_PTX, FIXTURE_STATICS);
+    assert_string_equal(config_of(set, (gdr_extents){1, 1, 1, 1}),
+                        "compute_90");
+    gdr_set_close(set);
+    put_default(rows, "there", 50, "compiled");
+    fixture_put_steps(rows);
+    set = open_set(rows, &d, GDR_MATCH_GENERIC);
+    expect(set, (gdr_extents){1, 1, 1, 1}, GDR_MATCH_DEFAULT, FIXTURE_STATICS);
+    gdr_set_close(set);
+    gdr_rows_close(rows);
+}
+
+/* Of another kind of device it is nothing, and tuned it cannot be. */
+static void test_ptx_of_others(void **state)
+{
+    fixture_device d;
+    gdr_rows *rows = new_rows();
+    gdr_row row = fixture_row(FIXTURE_STATICS, 100, "v1");
+
+    (void)state;
+    fixture_device_init(&d, "here", "a+b");
+    row.origin = (gdr_origin){"p", "other", "ptx", "a"};
+    put(rows, &row);
+    row = fixture_row(FIXTURE_STATICS " / b8t1hk4hv8", 0, "v2");
+    row.origin = (gdr_origin){"q", "toy", "ptx", "a"};
+    put(rows, &row);
+    fixture_put_steps(rows);
+    no_plan(rows, &d, GDR_MATCH_PTX, "made for other ptx");
+    gdr_rows_close(rows);
+}
+
 static void test_default(void **state)
 {
     fixture_device d;
@@ -817,6 +871,8 @@ int main(void)
         cmocka_unit_test(test_exact_heads),
         cmocka_unit_test(test_sibling),
         cmocka_unit_test(test_isa),
+        cmocka_unit_test(test_ptx),
+        cmocka_unit_test(test_ptx_of_others),
         cmocka_unit_test(test_default),
         cmocka_unit_test(test_default_search),
         cmocka_unit_test(test_worst),

@@ -159,6 +159,12 @@ static void each_fault_is_a_row(void **state)
            "select note like '%SIGSEGV%' from trial t join variant v on "
            "v.hash = t.variant where v.config like 'fault=1 %'",
            "1");
+    expect(p->db,
+           "select group_concat(outcome, ' ') from (select outcome from "
+           "quarantine order by 1)",
+           "crash crash timeout timeout");
+    expect(p->db, "select count(*) from quarantine where note = '' or run <> 1",
+           "0");
 }
 
 static void nothing_is_done_twice(void **state)
@@ -237,6 +243,36 @@ static void change(const char *db, const char *sql)
     if (sqlite3_exec(handle, sql, NULL, NULL, &error))
         fail_msg("%s: %s", sql, error);
     sqlite3_close(handle);
+}
+
+/* What killed a worker is loaded for no other problem, until --fresh. */
+static void quarantined_code_is_not_loaded(void **state)
+{
+    const place *p = *state;
+    gdr_tune_options o = options(p->db, "tests/faults/four");
+    gdr_tune_result r;
+
+    tune_well(&o, &r);
+    assert_int_equal(r.tuned, 1);
+    change(p->db, "insert into quarantine select 1, hash, 'crash', 'made up', "
+                  "1, 'now' from image");
+    o.n_only = 2;
+    tune_well(&o, &r);
+    assert_int_equal(r.current, 1);
+    expect(p->db,
+           "select count(*) from trial t join step s on s.variant = t.variant "
+           "join quarantine q on q.image = s.image where t.problem not like "
+           "'% / b1%' and t.outcome = 'ok'",
+           "0");
+    expect(p->db,
+           "select count(*) > 0 from trial where outcome = 'crash' and note "
+           "like 'quarantined: made up; --fresh%'",
+           "1");
+    o.n_only = 1;
+    o.fresh = 1;
+    tune_well(&o, &r);
+    assert_int_equal(r.tuned, 1);
+    expect(p->db, "select count(*) from quarantine", "0");
 }
 
 /* A $CC that is cc, unless there is a file "broken" beside it. */
@@ -454,6 +490,8 @@ int main(int argc, char **argv)
                                         drop_place),
         cmocka_unit_test_setup_teardown(dry_run_writes_nothing, make_place,
                                         drop_place),
+        cmocka_unit_test_setup_teardown(quarantined_code_is_not_loaded,
+                                        make_place, drop_place),
         cmocka_unit_test_setup_teardown(broken_compiler_is_no_outcome,
                                         make_place, drop_place),
         cmocka_unit_test_setup_teardown(hopeless_failures_are_tried_again,

@@ -1,6 +1,7 @@
 /* agenda.c - reads problems into groups. */
 #include "agenda.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,65 @@ gdr_status gdr_agenda_read(gdr_generator *g, const char *const *shapes,
         snprintf(msg, n, "out of memory");
     free(filter);
     return st;
+}
+
+/* Whose turn the next group is: who has the fewest problems so far. */
+static int least_loaded(const int64_t *load, int shares)
+{
+    int best = 0;
+
+    for (int i = 1; i < shares; i++)
+        if (load[i] < load[best])
+            best = i;
+    return best;
+}
+
+/* Groups of others lose their problems. */
+static void share_groups(gdr_agenda *a, int share, int shares)
+{
+    int64_t load[GDR_AGENDA_SHARES] = {0};
+
+    for (int i = 0; i < a->n; i++) {
+        int who = least_loaded(load, shares);
+        load[who] += a->group[i].n;
+        if (who != share)
+            a->group[i].n = 0;
+    }
+}
+
+static void share_problems(gdr_agenda *a, int share, int shares)
+{
+    int64_t at = 0;
+
+    for (int i = 0; i < a->n; i++) {
+        gdr_group *g = &a->group[i];
+        int n = 0;
+        for (int k = 0; k < g->n; k++)
+            if (at++ % shares == share)
+                g->problem[n++] = g->problem[k];
+        g->n = n;
+    }
+}
+
+void gdr_agenda_share(gdr_agenda *a, int share, int shares)
+{
+    int n = 0;
+
+    assert(share >= 0 && share < shares && shares <= GDR_AGENDA_SHARES);
+    if (a->n >= shares)
+        share_groups(a, share, shares);
+    else
+        share_problems(a, share, shares);
+    a->problems = 0;
+    for (int i = 0; i < a->n; i++) {
+        if (a->group[i].n)
+            a->group[n++] = a->group[i];
+        else
+            free(a->group[i].problem);
+    }
+    a->n = n;
+    for (int i = 0; i < n; i++)
+        a->problems += a->group[i].n;
 }
 
 void gdr_agenda_free(gdr_agenda *a)

@@ -7,6 +7,8 @@
 
 #include "../generator/generator.h"
 
+enum { GDR_AGENDA_SHARES = 64 };
+
 typedef struct gdr_group {
     gdr_static s;
     gdr_problem *problem; /* [n] */
@@ -27,6 +29,10 @@ typedef struct gdr_agenda {
 gdr_status gdr_agenda_read(gdr_generator *g, const char *const *shapes,
                            int n_shapes, const char *const *only, int n_only,
                            gdr_agenda *out, char *msg, size_t n);
+/* Keeps part `share` of `shares`: by static problems where there are enough, so
+ * that each is compiled and checked once, else by problems. The parts are even,
+ * and together everything. */
+void gdr_agenda_share(gdr_agenda *a, int share, int shares);
 void gdr_agenda_free(gdr_agenda *a);
 
 /* What is tuned when nobody says what. */

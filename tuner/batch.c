@@ -4,6 +4,7 @@
  * found without a compiler run.
  */
 #include "batch.h"
+#include "figures.h"
 
 #include "../runtime/recurrent_abi.h"
 
@@ -204,6 +205,7 @@ static void doubt_failures(gdr_batch *b)
             return;
         failed |= b->e[i].stored && b->e[i].is_default;
     }
+    b->doubtful = failed;
     for (int i = 0; i < b->n && failed; i++) {
         b->e[i].judged = b->e[i].stored = 0;
         b->e[i].outcome = NULL;
@@ -317,7 +319,7 @@ void gdr_batch_close(gdr_batch *b)
 
 /* ---- rows ---- */
 
-static gdr_status put_variant(gdr_batch *b, const gdr_entrant *e)
+gdr_status gdr_batch_put_variant(gdr_batch *b, const gdr_entrant *e)
 {
     gdr_variant_row row = {e->hash,      b->statics,      e->c->kernel,
                            e->c->config, e->c->reduction, GDR_RECURRENT_ABI};
@@ -330,23 +332,25 @@ gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
                                gdr_trial_row *row, const char *problem)
 {
     gdr_session *s = b->session;
-    gdr_status st = put_variant(b, e);
+    gdr_status st = gdr_batch_put_variant(b, e);
 
     row->run = s->run;
     row->device = s->device;
     row->problem = problem;
     row->variant = e->hash;
     row->stamp = e->stamp;
+    gdr_figures_estimate(b, e, row);
     if (st == GDR_OK)
         st = gdr_session_store_failed(s, gdr_store_put_trial(s->store, row));
     return st;
 }
 
-static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
+gdr_status gdr_batch_put_step(gdr_batch *b, const gdr_entrant *e, int i,
+                              const gdr_image *image, const char *stamp)
 {
     char hash[GDR_HASH_TEXT];
     gdr_step_row row = {.variant = e->hash,
-                        .stamp = e->stamp,
+                        .stamp = stamp,
                         .n = i,
                         .entry = e->c->step[i].entry,
                         .grid_x = e->c->step[i].grid_x,
@@ -356,24 +360,24 @@ static gdr_status put_step(gdr_batch *b, const gdr_entrant *e, int i)
                         .smem = e->c->step[i].smem,
                         .workspace = e->c->step[i].workspace,
                         .pdl = e->c->step[i].pdl,
-                        .isa = e->image[i].isa,
-                        .code = e->image[i].code,
-                        .bytes = (int64_t)e->image[i].bytes,
+                        .isa = image->isa,
+                        .code = image->code,
+                        .bytes = (int64_t)image->bytes,
                         .hash = hash};
 
-    gdr_hash_bytes(row.code, e->image[i].bytes, hash);
+    gdr_hash_bytes(row.code, image->bytes, hash);
     return gdr_session_store_failed(
         b->session, gdr_store_put_step(b->session->store, &row));
 }
 
 gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e)
 {
-    gdr_status st = e->saved ? GDR_OK : put_variant(b, e);
+    gdr_status st = e->saved ? GDR_OK : gdr_batch_put_variant(b, e);
 
     if (e->saved)
         return GDR_OK;
     for (int i = 0; i < e->c->n_steps && st == GDR_OK; i++)
-        st = put_step(b, e, i);
+        st = gdr_batch_put_step(b, e, i, &e->image[i], e->stamp);
     e->saved = st == GDR_OK;
     return st;
 }
@@ -439,6 +443,17 @@ int gdr_batch_default(const gdr_batch *b, int64_t work)
             best = i;
     }
     return best;
+}
+
+int64_t gdr_entrant_term(const gdr_entrant *e, const char *term)
+{
+    const gdr_batch *b = e->batch;
+    gdr_term_env env = {{1, 1, 1, 1}, b->s.K, b->s.V, b->session->info.sms};
+    gdr_term parsed;
+
+    if (!term || gdr_term_parse(term, &parsed, NULL, 0) != GDR_OK)
+        return -1;
+    return gdr_term_eval(&parsed, &env);
 }
 
 /* How many ended as this one did. */

@@ -47,6 +47,7 @@ typedef struct gdr_batch {
     int *order;       /* [n] defaults first, then at random */
     char stamp[GDR_HASH_TEXT]; /* of the whole space */
     int queued;                /* jobs not yet come back */
+    int doubtful; /* what was stored is tried again, what is put away too */
 } gdr_batch;
 
 /* effort: how much of the space is tried: all of it, or what is nearest to the
@@ -65,6 +66,16 @@ gdr_status gdr_batch_gate(gdr_batch *b, double end_s, const gdr_extents *x,
 
 /* Stores the defaults of the spec that passed. */
 gdr_status gdr_batch_put_defaults(gdr_batch *b);
+
+/* Puts the row of an entrant's source. */
+gdr_status gdr_batch_put_variant(gdr_batch *b, const gdr_entrant *e);
+
+/* Puts step i of an entrant with this code; the variant comes first. */
+gdr_status gdr_batch_put_step(gdr_batch *b, const gdr_entrant *e, int i,
+                              const gdr_image *image, const char *stamp);
+
+/* Value of a launch term of an entrant for the smallest call; -1: none. */
+int64_t gdr_entrant_term(const gdr_entrant *e, const char *term);
 
 /* Puts variant and steps of an entrant, once. */
 gdr_status gdr_batch_save(gdr_batch *b, gdr_entrant *e);

@@ -241,8 +241,10 @@ static gdr_status compile_known(const gdr_nvrtc *l, const char *text,
              .out = out,
              .log = log,
              .n = n};
-    gdr_status st = compile(&j, text);
+    gdr_status st;
 
+    log[0] = 0;
+    st = compile(&j, text);
     if (st != GDR_OK) {
         free(out->code);
         out->code = NULL;
@@ -267,9 +269,9 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
         return GDR_ERR_IO;
     if (knows(l, arch, log, n) != GDR_OK)
         return GDR_ERR_COMPILE;
-    log[0] = 0;
     snprintf(out->isa, sizeof out->isa, "%s", arch);
     text = strndup(source, bytes); /* NVRTC wants the 0 */
+    log[0] = 0;
     st = text ? compile_known(l, text, arch, limit_s, out, log, n)
               : GDR_ERR_NO_MEMORY;
     free(text);

@@ -25,10 +25,13 @@ gdr_status gdr_nvrtc_knows(const char *arch, char *msg, size_t n);
  * with the 0 at its end and no figures. The caller frees out->code.
  *
  * GDR_ERR_COMPILE: refused by the compiler; of an arch that it does not know;
- * too slow (NVRTC before 12.8 cannot be ended: then when it is done); or code
- * that no card should run (compile_log.h), whose figures are kept and whose
- * reason is the first line of log. GDR_ERR_IO: there is no NVRTC;
- * that, and GDR_ERR_NO_MEMORY, say nothing about the source.
+ * too slow; or code that no card should run (compile_log.h), whose figures are
+ * kept and whose reason is the first line of log. GDR_ERR_IO: there is no
+ * NVRTC; that, and GDR_ERR_NO_MEMORY, say nothing about the source.
+ *
+ * limit_s is kept as far as NVRTC lets one: from 12.8 on it asks now and then
+ * whether to go on, but not while ptxas runs, and before that never. What is
+ * too slow is then refused when it is done.
  */
 gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
                              double limit_s, gdr_image *out, char *log,

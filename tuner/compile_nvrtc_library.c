@@ -79,7 +79,7 @@ static int compiles(const gdr_nvrtc *l, char *why, size_t n)
         if (p && l->log_size(p, &bytes) == NVRTC_SUCCESS && bytes < sizeof log)
             l->log(p, log);
         log[strcspn(log, "\n")] = 0;
-        snprintf(why, n, "does not compile an empty kernel: %s %s",
+        snprintf(why, n, "does not compile an empty kernel: %s %.500s",
                  l->error_string(r), log);
     }
     if (p)

@@ -3,6 +3,7 @@
 #include "compile_once.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,29 @@ gdr_status gdr_compile_once_want(gdr_compile_once *c, char *source,
         *at = start(c, source, bytes, hash, arch);
     *out = *at ? &(*at)->answer : NULL;
     return *at ? GDR_OK : GDR_ERR_NO_MEMORY;
+}
+
+gdr_status gdr_compile_once_fail(gdr_compile_once *c, const char *reason,
+                                 const char *arch, const gdr_compiled **out)
+{
+    char hash[GDR_HASH_TEXT];
+    entry **at, *e;
+
+    *out = NULL;
+    gdr_hash_bytes(reason, strlen(reason), hash);
+    at = find(c, hash, arch);
+    if (!*at) {
+        e = *at = calloc(1, sizeof *e);
+        if (!e)
+            return GDR_ERR_NO_MEMORY;
+        memcpy(e->answer.source, hash, sizeof hash);
+        e->answer.arch = arch;
+        e->answer.ready = 1;
+        e->answer.status = GDR_ERR_TEMPLATE;
+        snprintf(e->answer.log, sizeof e->answer.log, "%s", reason);
+    }
+    *out = &(*at)->answer;
+    return GDR_OK;
 }
 
 static void take(gdr_compile_once *c, gdr_compile_job *job)

@@ -36,6 +36,10 @@ gdr_status gdr_compile_once_want(gdr_compile_once *c, char *source,
                                  size_t bytes, const char *arch,
                                  const gdr_compiled **out);
 
+/* An answer for what never became a source: GDR_ERR_TEMPLATE and the reason. */
+gdr_status gdr_compile_once_fail(gdr_compile_once *c, const char *reason,
+                                 const char *arch, const gdr_compiled **out);
+
 /* Until everything wanted is ready, or *stop (may be NULL) is set. 0: it is. */
 int gdr_compile_once_wait(gdr_compile_once *c,
                           const volatile sig_atomic_t *stop);

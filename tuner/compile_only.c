@@ -113,9 +113,9 @@ static gdr_status choose_chips(run *r, const char *archs)
 {
     gdr_status st = archs ? add_named(r, archs) : add_tested(r);
 
-    qsort(r->chip, (size_t)r->chips, sizeof *r->chip, by_age);
+    qsort(r->chip, (size_t)r->chips, sizeof(const gdr_chip *), by_age);
     for (int i = 0; i < r->chips; i++)
-        snprintf(r->virtual_arch[i], sizeof *r->virtual_arch, "compute_%d",
+        snprintf(r->virtual_arch[i], sizeof r->virtual_arch[i], "compute_%d",
                  atoi(r->chip[i]->arch + strlen("sm_")));
     return st;
 }
@@ -128,21 +128,31 @@ static gdr_status generator_failed(run *r, gdr_status st)
     return st;
 }
 
+/* What does not expand is a variant that does not compile. */
+static gdr_status want_step(piece *p, const gdr_candidate *c, int step,
+                            const char *arch, const gdr_compiled **compiled)
+{
+    gdr_generator *g = p->r->generator;
+    char *source = NULL;
+    size_t bytes = 0;
+    gdr_status st = gdr_generator_expand(g, &p->group->s, c->kernel, c->config,
+                                         step, &source, &bytes);
+
+    if (st == GDR_ERR_TEMPLATE)
+        return gdr_compile_once_fail(p->r->compiler, gdr_generator_errmsg(g),
+                                     arch, compiled);
+    if (st != GDR_OK)
+        return generator_failed(p->r, st);
+    return gdr_compile_once_want(p->r->compiler, source, bytes, arch, compiled);
+}
+
 static gdr_status want(piece *p, const gdr_candidate *c, const char *arch,
                        const gdr_compiled **compiled)
 {
     gdr_status st = GDR_OK;
 
-    for (int i = 0; i < c->n_steps && st == GDR_OK; i++) {
-        char *source = NULL;
-        size_t bytes = 0;
-        st = gdr_generator_expand(p->r->generator, &p->group->s, c->kernel,
-                                  c->config, i, &source, &bytes);
-        if (st != GDR_OK)
-            return generator_failed(p->r, st);
-        st = gdr_compile_once_want(p->r->compiler, source, bytes, arch,
-                                   &compiled[i]);
-    }
+    for (int i = 0; i < c->n_steps && st == GDR_OK; i++)
+        st = want_step(p, c, i, arch, &compiled[i]);
     return st;
 }
 

@@ -30,7 +30,7 @@ typedef struct gdr_compile_only_result {
  *
  * GDR_OK whatever the compiler refuses: the result says so. An error (msg says
  * what to do) is of usage or environment: an unknown arch, one that this NVRTC
- * does not know, no NVRTC, a template that does not expand.
+ * does not know, no NVRTC, a spec that is wrong.
  */
 gdr_status gdr_compile_only(const gdr_tune_options *o, const char *archs,
                             const gdr_report_options *print,

@@ -4,6 +4,7 @@
  * measured is in the database before the next problem begins.
  */
 #include "contest.h"
+#include "quarantine.h"
 #include "race.h"
 #include "stats.h"
 #include "stopwatch.h"
@@ -12,12 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     LEAST_SAMPLES = 6,  /* of the default, whatever the budget */
     ROOFLINE_EVERY = 4, /* samples of the default */
-    MOST_ROOFLINES = 256
+    MOST_ROOFLINES = 256,
+    MOST_RETAKEN = 100
 };
+
+/* A card takes some ms to change its clocks. */
+static const useconds_t cool_us = 20000;
 
 /* A sample lasts this long at least: 4000 times the clock's resolution. */
 static const double sample_ns = 200e3;
@@ -37,6 +43,8 @@ typedef struct contest {
     double end_s;
     double roofline[MOST_ROOFLINES];
     int n_rooflines;
+    int retaken;       /* samples, for the card was throttled */
+    double *eager_ns;  /* [n] 0: not taken */
     gdr_status status; /* trouble of our own, or BUSY */
 } contest;
 
@@ -73,6 +81,30 @@ static int over(const contest *c)
     return gdr_now() > c->end_s && c->samples[c->anchor] >= LEAST_SAMPLES;
 }
 
+/* What was taken while the card was slowed by heat is taken again, once it has
+ * had time to cool; so often in a contest, since some never do. */
+static gdr_status take_sample(contest *c, int i, double *ns)
+{
+    for (;;) {
+        gdr_status st = gdr_stopwatch_sample(&c->watch, i, c->launches, ns);
+        if (st != GDR_OK || c->retaken >= MOST_RETAKEN ||
+            !gdr_nvml_throttled(c->s->nvml))
+            return st;
+        c->retaken++;
+        usleep(cool_us);
+    }
+}
+
+static void say_throttled(const contest *c)
+{
+    if (c->retaken)
+        gdr_report_say(c->s->o->report, 0,
+                       "%s: the card was slowed by heat or a power brake: %d "
+                       "samples were taken again%s",
+                       c->problem, c->retaken,
+                       c->retaken < MOST_RETAKEN ? "" : ", and it did not end");
+}
+
 static gdr_status sampler(void *ctx, int i, double *ns)
 {
     contest *c = ctx;
@@ -85,7 +117,7 @@ static gdr_status sampler(void *ctx, int i, double *ns)
     if (c->s->scripted)
         *ns = scripted_ns(c, i);
     else
-        st = gdr_stopwatch_sample(&c->watch, i, c->launches, ns);
+        st = take_sample(c, i, ns);
     if (st != GDR_OK)
         return st;
     if (i == c->anchor && c->samples[i] % ROOFLINE_EVERY == 0)
@@ -176,11 +208,29 @@ static int died_here(contest *c, const gdr_entrant *e)
            strcmp(row.outcome, "ok") != 0;
 }
 
+/* It killed a worker at another problem: the row of this one says so. */
+static int is_quarantined(contest *c, gdr_entrant *e)
+{
+    char note[512];
+    gdr_trial_row row = {
+        .error_o = e->error_o, .error_s = e->error_s, .note = note};
+    int yes = 0;
+    gdr_status st =
+        gdr_quarantine_look(c->b, e, &yes, &row.outcome, note, sizeof note);
+
+    if (st == GDR_OK && yes)
+        st = gdr_batch_put_trial(c->b, e, &row, c->problem);
+    if (st != GDR_OK)
+        c->status = st;
+    return yes;
+}
+
 static void gather(contest *c, int also_dead)
 {
     for (int i = 0; i < c->b->n && c->n < GDR_WORKER_RECIPES; i++) {
         gdr_entrant *e = &c->b->e[i];
-        if (gdr_entrant_fit(e) && (also_dead || !died_here(c, e)))
+        if (gdr_entrant_fit(e) && (also_dead || !died_here(c, e)) &&
+            !is_quarantined(c, e))
             c->e[c->n++] = e;
     }
 }
@@ -193,12 +243,13 @@ static gdr_status gather_racers(contest *c)
 
     c->e = calloc(room, sizeof(gdr_entrant *));
     c->samples = calloc(room, sizeof *c->samples);
-    if (!c->e || !c->samples)
+    c->eager_ns = calloc(room, sizeof *c->eager_ns);
+    if (!c->e || !c->samples || !c->eager_ns)
         return GDR_ERR_NO_MEMORY;
     gather(c, 0);
     if (c->n == 0)
         gather(c, 1);
-    return GDR_OK;
+    return c->status;
 }
 
 static int find_entrant(const contest *c, const gdr_entrant *e)
@@ -310,7 +361,8 @@ static gdr_status put_times(contest *c, const gdr_race *race)
                              .rounds = r->rounds,
                              .samples = r->samples,
                              .n_samples = r->rounds,
-                             .stage = r->stage};
+                             .stage = r->stage,
+                             .eager_ns = c->eager_ns[i]};
         c->e[i]->last_ratio = finite_or(r->ratio, 1e9);
         if (!c->watch.dead[i] && r->rounds && r->time_ns > 0)
             st = gdr_batch_put_trial(c->b, c->e[i], &row, c->problem);
@@ -465,11 +517,41 @@ static gdr_status put_results(contest *c, const gdr_race *race)
     return st;
 }
 
+/* What a launch costs without a graph: of one entrant, the median. */
+static void take_eager(contest *c, int i)
+{
+    enum { SAMPLES = 9 };
+    double ns[SAMPLES];
+    int n = 0;
+
+    for (int k = 0; k < SAMPLES; k++) {
+        ns[n] = gdr_stopwatch_eager(&c->watch, i, c->launches);
+        n += ns[n] > 0;
+    }
+    if (n)
+        c->eager_ns[i] = gdr_stats_median(ns, n).mid;
+}
+
+/* With no compiler beside it: here the host is what is timed. */
+static void take_eagers(contest *c, const gdr_race *race)
+{
+    if (c->s->scripted || !c->s->target->time_eager || race->winner < 0 ||
+        !c->watch.worker)
+        return;
+    gdr_compile_queue_pause(c->s->queue);
+    take_eager(c, race->winner);
+    if (race->anchor != race->winner)
+        take_eager(c, race->anchor);
+    gdr_compile_queue_resume(c->s->queue);
+}
+
 static gdr_status race(contest *c, int *won)
 {
     gdr_race result = {0};
     gdr_status st = run_race(c, &result);
 
+    if (st == GDR_OK)
+        take_eagers(c, &result);
     if (st == GDR_OK)
         st = c->status != GDR_OK ? c->status : c->watch.status;
     if (st == GDR_OK && result.winner >= 0 && !c->watch.hopeless) {
@@ -506,8 +588,10 @@ gdr_status gdr_contest(gdr_batch *b, const gdr_problem *p, double end_s,
         st = race(&c, won);
     if (st == GDR_OK && !*won)
         say_no_winner(&c);
+    say_throttled(&c);
     gdr_stopwatch_close(&c.watch);
     free(c.e);
     free(c.samples);
+    free(c.eager_ns);
     return st;
 }

@@ -5,7 +5,8 @@
  * Where workers are slow to open, one whose variant passed judges the next; but
  * what condemns a variant is always a worker that had no other before.
  */
-#include "batch.h"
+#include "figures.h"
+#include "quarantine.h"
 
 #include <math.h>
 #include <poll.h>
@@ -149,12 +150,31 @@ static void judge_compiler(gate *g, gdr_entrant *e, const gdr_compile_job *job)
     }
 }
 
+/* Whoever killed a worker before is not loaded, whatever it did at its gate. */
+static void consult_quarantine(gate *g, gdr_entrant *e)
+{
+    char note[sizeof e->note];
+    const char *outcome = NULL;
+    int yes = 0;
+
+    if (e->judged && !gdr_entrant_ok(e))
+        return;
+    if (g->b->session->o->fresh || g->b->doubtful)
+        note_trouble(g, gdr_quarantine_lift(g->b, e));
+    else
+        note_trouble(
+            g, gdr_quarantine_look(g->b, e, &yes, &outcome, note, sizeof note));
+    if (yes)
+        settle(g, e, outcome, note);
+}
+
 static void compiled(gate *g, gdr_entrant *e)
 {
     for (int i = 0; i < e->c->n_steps; i++) {
         gdr_compile_job *job = e->job[i];
         e->image[i] = job->image;
         judge_compiler(g, e, job);
+        note_trouble(g, gdr_figures_put(g->b, e, i, &job->image, job->log));
         free(job);
         e->job[i] = NULL;
         free(e->source[i]);
@@ -166,6 +186,7 @@ static void compiled(gate *g, gdr_entrant *e)
     if (!e->compiled)
         return;
     hash_code(e);
+    consult_quarantine(g, e);
     e->twin = find_twin(e->batch, e);
 }
 
@@ -286,6 +307,8 @@ static void lose(gate *g, const post *p, gdr_status st, const gdr_answer *a)
         leave_out(g, p->e, a->note);
     else
         settle(g, p->e, a->outcome, a->note);
+    if (st == GDR_ERR_LAUNCH && p->doing != OPENING && !a->outside)
+        note_trouble(g, gdr_quarantine_put(g->b, p->e, a->outcome, p->e->note));
 }
 
 /* Whatever the worker has to say. */

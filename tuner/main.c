@@ -2,6 +2,8 @@
  * main.c - gdr-tune: options to calls, statuses to exit codes. The only file
  * that reads the command line, prints messages of its own and exits.
  */
+#include "../runtime/cpu_info.h"
+#include "cards.h"
 #include "compile_only.h"
 #include "options.h"
 #include "session.h"
@@ -62,6 +64,8 @@ __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
 
 typedef struct program {
     gdr_options *c;
+    int argc;
+    char **argv;
     gdr_report *report;
     char msg[8192];
 } program;
@@ -71,11 +75,54 @@ static int failed(const program *p)
     return usage("%s", p->msg);
 }
 
+/* Code that no choice names: the processes of the cards leave it, since each
+ * might take what another is about to name. */
+static void sweep(const program *p)
+{
+    char path[4096], msg[1024];
+    gdr_store *st = NULL;
+
+    if (p->c->tune.dry_run ||
+        gdr_store_path(p->c->tune.db, 1, path, sizeof path, msg, sizeof msg))
+        return;
+    if (gdr_store_open(path, GDR_STORE_WRITE, &st) == GDR_OK)
+        gdr_store_sweep(st);
+    gdr_store_close(st);
+}
+
+static int run_cards(program *p)
+{
+    gdr_cards_options o = {.argc = p->argc,
+                           .argv = p->argv,
+                           .out = stdout,
+                           .err = stderr,
+                           .json = p->c->report.json,
+                           .stop = &stop};
+    gdr_cpu_info cpu;
+    gdr_cards cards;
+    int code;
+
+    if (gdr_cards_find(p->c->tune.device, &cards, p->msg, sizeof p->msg) !=
+        GDR_OK)
+        return failed(p);
+    gdr_cpu_info_read("", &cpu);
+    if (!p->c->tune.jobs)
+        o.jobs = cpu.cores > cards.n ? cpu.cores / cards.n : 1;
+    if (gdr_cards_run(&cards, &o, &code, p->msg, sizeof p->msg) != GDR_OK)
+        return failed(p);
+    sweep(p);
+    return code;
+}
+
 static int run_tune(program *p)
 {
     gdr_tune_result r;
 
     catch_signals();
+    if (gdr_cards_several(p->c->tune.device))
+        return run_cards(p);
+    if (p->c->tune.shares)
+        gdr_cards_follow();
     if (gdr_tune(&p->c->tune, &r, p->msg, sizeof p->msg) != GDR_OK)
         return failed(p);
     if (r.interrupted) {
@@ -362,12 +409,14 @@ static int end_output(int code)
 int main(int argc, char **argv)
 {
     gdr_options c;
-    program p = {.c = &c};
+    program p = {.c = &c, .argc = argc, .argv = argv};
 
     fill_standard_files();
     signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error like a full disk */
     if (gdr_worker_asked(argc, argv))
         return gdr_worker_main(argc, argv);
+    if (gdr_cards_probe_asked(argc, argv))
+        return gdr_cards_probe_main(argv);
     if (gdr_options_read(argc, argv, &c, p.msg, sizeof p.msg) != GDR_OK)
         return failed(&p);
     if (c.help) {

@@ -1,5 +1,6 @@
 /* options.c - one table of names, one of what each does with its argument. */
 #include "options.h"
+#include "agenda.h"
 #include "race.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ const char gdr_options_help[] =
     "       gdr-tune expand PROBLEM [CONFIG]    the generated source\n"
     "       gdr-tune shapes                     lists and their problems\n"
     "\n"
-    "  --device auto|cpu|N   what to tune for (auto)\n"
+    "  --device auto|cpu|N   what to tune for (auto); 0,1 or all: several "
+    "cards\n"
     "  --shapes NAME|FILE    list of problems, repeatable (qwen3.5)\n"
     "  --only PROBLEM        only this one; a static text filters the "
     "list\n"
@@ -120,6 +122,17 @@ static gdr_status take_jobs(reader *r, const char *arg)
     return GDR_OK;
 }
 
+static gdr_status take_share(reader *r, const char *arg)
+{
+    gdr_tune_options *o = &r->o->tune;
+    int end = 0;
+
+    if (sscanf(arg, "%d/%d%n", &o->share, &o->shares, &end) == 2 && !arg[end] &&
+        o->share >= 0 && o->share < o->shares && o->shares <= GDR_AGENDA_SHARES)
+        return GDR_OK;
+    return refuse(r, "--share '%s': I/N is needed, I less than N", arg);
+}
+
 static gdr_status take_seed(reader *r, const char *arg)
 {
     if (read_whole(arg, 0, 9e15, &r->o->tune.seed))
@@ -167,6 +180,7 @@ static const rule rules[] = {
     {"verbose", 0, offsetof(gdr_options, report.verbose), 0, NULL},
     {"help", 0, offsetof(gdr_options, help), 0, NULL},
     {"version", 0, offsetof(gdr_options, version), 0, NULL},
+    {"share", 1, 0, 0, take_share}, /* of several cards: not in the help */
     {"clock", 1, 0, offsetof(gdr_options, tune.clock),
      NULL}, /* for tests: not in the help */
 };

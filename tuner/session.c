@@ -35,6 +35,8 @@ static gdr_status open_device(gdr_session *s)
         return st;
     s->info = *s->target->backend->info(dev);
     s->target->backend->close(dev);
+    if (s->info.bus[0])
+        s->nvml = gdr_nvml_open(s->info.bus);
     /* "auto" chose: the workers must not choose again. */
     snprintf(s->device_name, sizeof s->device_name, "%s",
              strcmp(s->o->device, "auto") ? s->o->device : s->info.kind);
@@ -91,10 +93,31 @@ static void read_line(const char *path, char *out, size_t n)
         fclose(f);
 }
 
+/* Before the first worker: whoever computes on the card is a stranger. */
+static void describe_card(const gdr_session *s, char *text, size_t n)
+{
+    gdr_card_state card;
+    char words[256];
+
+    *text = 0;
+    if (!s->info.bus[0])
+        return;
+    gdr_nvml_read(s->nvml, &card);
+    gdr_card_describe(&card, words, sizeof words);
+    snprintf(text, n, "; card: %s", words);
+    if (card.processes)
+        gdr_report_say(s->o->report, 0,
+                       "other processes compute on %s (%u of them): its times "
+                       "are not its own",
+                       s->info.name, card.processes);
+}
+
 static void describe_host(const gdr_session *s, char *text, size_t n)
 {
     struct utsname u;
-    char governor[64], pages[128];
+    char governor[64], pages[128], card[320];
+
+    describe_card(s, card, sizeof card);
 
     uname(&u);
     read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", governor,
@@ -103,10 +126,10 @@ static void describe_host(const gdr_session *s, char *text, size_t n)
               sizeof pages);
     snprintf(text, n,
              "%s %s %s; %s; threads=%d llc=%lld memory=%lld available=%lld; "
-             "governor=%s; hugepages=%s",
+             "governor=%s; hugepages=%s%s",
              u.sysname, u.release, u.machine, s->info.name, s->info.sms,
              (long long)s->info.llc_bytes, (long long)s->info.memory_bytes,
-             (long long)gdr_memory_available(), governor, pages);
+             (long long)gdr_memory_available(), governor, pages, card);
 }
 
 gdr_status gdr_session_begin(gdr_session *s)
@@ -240,6 +263,8 @@ void gdr_session_close(gdr_session *s)
         gdr_report_attach(s->o->report, NULL);
     gdr_store_close(s->store);
     gdr_generator_close(s->generator);
+    gdr_nvml_close(s->nvml);
+    s->nvml = NULL;
 }
 
 int gdr_session_stopped(const gdr_session *s)

@@ -8,6 +8,7 @@
 #include "../generator/generator.h"
 #include "compile_queue.h"
 #include "hash.h"
+#include "nvml.h"
 #include "tune.h"
 #include "worker.h"
 
@@ -19,6 +20,7 @@ typedef struct gdr_session {
     const gdr_target *target;
     char device_name[64]; /* what follows "kind:" */
     gdr_device_info info;
+    gdr_nvml *nvml; /* NULL: no card, or nothing to ask */
     gdr_generator_device traits;
     char path[4096]; /* of the database */
     char compiler[1024];

@@ -1,5 +1,6 @@
 /* stopwatch.c - see stopwatch.h; deaths are the only hard part. */
 #include "stopwatch.h"
+#include "quarantine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +96,8 @@ static gdr_status start(gdr_stopwatch *w, gdr_answer *a)
     return st == GDR_OK ? wait_answer(w, a) : st;
 }
 
-static void bury(gdr_stopwatch *w, int i, const gdr_answer *a)
+/* died: it took its worker along. */
+static void bury(gdr_stopwatch *w, int i, const gdr_answer *a, int died)
 {
     gdr_session *s = w->b->session;
     gdr_entrant *e = w->e[i];
@@ -110,6 +112,8 @@ static void bury(gdr_stopwatch *w, int i, const gdr_answer *a)
     gdr_report_say(s->o->report, 1, "%s %s: %s while timed: %s", e->c->kernel,
                    e->c->config, row.outcome, a->note);
     st = gdr_batch_put_trial(w->b, e, &row, w->problem);
+    if (st == GDR_OK && died && !a->outside)
+        st = gdr_quarantine_put(w->b, e, row.outcome, a->note);
     if (st != GDR_OK)
         w->status = st;
 }
@@ -126,7 +130,7 @@ static int load_all(gdr_stopwatch *w)
             continue;
         if (w->status != GDR_OK)
             return 1;
-        bury(w, i, &a);
+        bury(w, i, &a, st == GDR_ERR_LAUNCH);
         if (st == GDR_ERR_LAUNCH || w->status != GDR_OK)
             return 0;
     }
@@ -195,7 +199,7 @@ gdr_status gdr_stopwatch_sample(gdr_stopwatch *w, int i, int64_t launches,
         if (w->status == GDR_OK &&
             (st != GDR_ERR_LAUNCH || guilty(w, i, launches)) &&
             w->status == GDR_OK)
-            bury(w, i, &a);
+            bury(w, i, &a, st == GDR_ERR_LAUNCH);
     }
 }
 
@@ -204,6 +208,17 @@ double gdr_stopwatch_roofline(gdr_stopwatch *w)
     gdr_answer a;
 
     if (!w->worker || gdr_worker_roofline(w->worker, 1) != GDR_OK)
+        return 0;
+    return wait_answer(w, &a) == GDR_OK ? a.ns : 0;
+}
+
+double gdr_stopwatch_eager(gdr_stopwatch *w, int i, int64_t launches)
+{
+    gdr_answer a;
+    double expected_s = 4 * (double)launches * w->launch_ns * 1e-9;
+
+    if (!w->worker || w->dead[i] ||
+        gdr_worker_eager(w->worker, i, launches, expected_s) != GDR_OK)
         return 0;
     return wait_answer(w, &a) == GDR_OK ? a.ns : 0;
 }

@@ -39,4 +39,8 @@ gdr_status gdr_stopwatch_sample(gdr_stopwatch *w, int i, int64_t launches,
  */
 double gdr_stopwatch_roofline(gdr_stopwatch *w);
 
+/* ns per launch of entrant i, launched one by one. 0: failed, which is no word
+ * about the entrant: it has been timed. */
+double gdr_stopwatch_eager(gdr_stopwatch *w, int i, int64_t launches);
+
 #endif

@@ -7,6 +7,7 @@
 #include "agenda.h"
 #include "batch.h"
 #include "contest.h"
+#include "portable.h"
 #include "session.h"
 #include "winners.h"
 
@@ -296,6 +297,8 @@ static gdr_status tune_job(tuning *t, job *j, job *next)
     if (st == GDR_OK)
         st = gdr_batch_put_defaults(j->batch);
     if (st == GDR_OK)
+        st = gdr_portable_put(j->batch);
+    if (st == GDR_OK)
         st = race_job(t, j);
     return st;
 }
@@ -312,7 +315,8 @@ static gdr_status tune_all(tuning *t)
         if (st == GDR_OK)
             close_job(j);
     }
-    if (st == GDR_OK && t->session.run)
+    /* Beside others: code may be there whose choice they are about to put. */
+    if (st == GDR_OK && t->session.run && !t->session.o->shares)
         st = gdr_session_store_failed(&t->session,
                                       gdr_store_sweep(t->session.store));
     return st;
@@ -384,6 +388,8 @@ static gdr_status run(tuning *t)
 
     if (st != GDR_OK)
         return st;
+    if (o->shares)
+        gdr_agenda_share(&t->agenda, o->share, o->shares);
     t->result->problems = t->agenda.problems;
     t->result->checked = only_checks(t);
     st = look_ahead(t);

@@ -12,7 +12,7 @@
 #include <signal.h>
 
 typedef struct gdr_tune_options {
-    const char *device;        /* "auto", "cpu", "N", "cuda:N" */
+    const char *device;        /* "auto", "cpu", "N", "cuda:N"; one */
     const char *db;            /* path, or NULL for the user's own */
     const char *const *shapes; /* names or files */
     int n_shapes;
@@ -27,7 +27,9 @@ typedef struct gdr_tune_options {
     int jobs;              /* 0: as many as the device has threads */
     int64_t seed;
     int fresh, dry_run;
-    int loud_workers; /* keep their stderr */
+    int share, shares; /* this process's part of the problems, 0-based; shares
+                          0: all of them, and nobody else is at work */
+    int loud_workers;  /* keep their stderr */
     gdr_report *report;
     const volatile sig_atomic_t *stop; /* set by a signal; may be NULL */
 } gdr_tune_options;

@@ -227,14 +227,26 @@ gdr_status gdr_worker_workload(gdr_worker *w, const gdr_problem *p,
     return ask(w, GDR_ASK_WORKLOAD, &body, 0);
 }
 
-gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
-                             double expected_s)
+static gdr_status ask_time(gdr_worker *w, gdr_request type, int id,
+                           int64_t launches, double expected_s)
 {
     gdr_packet body = {0};
 
     gdr_packet_put_int(&body, id);
     gdr_packet_put_int(&body, launches);
-    return ask(w, GDR_ASK_SAMPLE, &body, expected_s);
+    return ask(w, type, &body, expected_s);
+}
+
+gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
+                             double expected_s)
+{
+    return ask_time(w, GDR_ASK_SAMPLE, id, launches, expected_s);
+}
+
+gdr_status gdr_worker_eager(gdr_worker *w, int id, int64_t launches,
+                            double expected_s)
+{
+    return ask_time(w, GDR_ASK_EAGER, id, launches, expected_s);
 }
 
 gdr_status gdr_worker_roofline(gdr_worker *w, double expected_s)
@@ -344,7 +356,8 @@ static gdr_status read_done(gdr_worker *w, gdr_answer *out)
         v->cases = gdr_packet_get_int(p);
         snprintf(v->note, sizeof v->note, "%s", gdr_packet_get_text(p));
         v->poisoned = gdr_packet_get_int(p) != 0;
-    } else if (w->asked == GDR_ASK_SAMPLE || w->asked == GDR_ASK_ROOFLINE) {
+    } else if (w->asked == GDR_ASK_SAMPLE || w->asked == GDR_ASK_EAGER ||
+               w->asked == GDR_ASK_ROOFLINE) {
         out->ns = gdr_packet_get_real(p);
     }
     if (p->bad)

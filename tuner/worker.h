@@ -56,12 +56,15 @@ gdr_status gdr_worker_workload(gdr_worker *w, const gdr_problem *p,
 /* expected_s: how long it should take; the deadline follows from it. */
 gdr_status gdr_worker_sample(gdr_worker *w, int id, int64_t launches,
                              double expected_s);
+/* The same, launched one by one where a sample replays a graph. */
+gdr_status gdr_worker_eager(gdr_worker *w, int id, int64_t launches,
+                            double expected_s);
 gdr_status gdr_worker_roofline(gdr_worker *w, double expected_s);
 
 /* What came of a request. */
 typedef struct gdr_answer {
     gdr_verdict verdict; /* verify */
-    double ns;           /* sample, roofline */
+    double ns;           /* sample, eager, roofline */
     const char *outcome; /* of a failure: "crash" "timeout" "launch" "race" */
     char note[768];      /* of a failure: signal and where, or the message */
     int outside;         /* killed, not by us: no word about the variant */
@@ -91,6 +94,7 @@ typedef enum gdr_request {
     GDR_ASK_WORKLOAD,
     GDR_ASK_SAMPLE,
     GDR_ASK_ROOFLINE,
+    GDR_ASK_EAGER,
     GDR_SAY_ALIVE = 100, /* text: what it is doing; any number, then one of */
     GDR_SAY_DONE,        /* what the request asked for */
     GDR_SAY_FAILED       /* status, message, outcome, poisoned */

@@ -189,26 +189,41 @@ static gdr_status obey_workload(child *c, gdr_packet *in, gdr_packet *out)
                : fail(c, st, "making the workload: %s", gdr_strerror(st));
 }
 
-static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
+/* A clock of the target. */
+typedef gdr_status (*clock_fn)(const gdr_recipe *r, const gdr_args *ring,
+                               int n_ring, int *at, int64_t launches,
+                               double *ns);
+
+static gdr_status take_time(child *c, clock_fn clock, gdr_packet *in,
+                            gdr_packet *out)
 {
     gdr_recipe *r = named(c, in);
     int64_t launches = gdr_packet_get_int(in), workspace;
     double ns = 0;
     gdr_status st;
 
-    if (!r || !r->n_steps || !c->work || in->bad || launches < 1)
+    if (!r || !r->n_steps || !c->work || !clock || in->bad || launches < 1)
         return fail(c, GDR_ERR_INTERNAL, "a sample request is damaged");
     workspace = gdr_recipe_workspace(r, &c->work->problem.x);
     if (workspace < 0)
         return fail(c, GDR_ERR_LAUNCH, "workspace overflows");
     st = gdr_workload_reserve(c->work, workspace);
     if (st == GDR_OK)
-        st = c->target->time(r, c->work->set, c->work->n_sets, &c->at, launches,
-                             &ns);
+        st = clock(r, c->work->set, c->work->n_sets, &c->at, launches, &ns);
     if (st != GDR_OK)
         return fail_launch(c, st, "launch");
     gdr_packet_put_real(out, ns);
     return GDR_OK;
+}
+
+static gdr_status obey_sample(child *c, gdr_packet *in, gdr_packet *out)
+{
+    return take_time(c, c->target->time, in, out);
+}
+
+static gdr_status obey_eager(child *c, gdr_packet *in, gdr_packet *out)
+{
+    return take_time(c, c->target->time_eager, in, out);
 }
 
 static gdr_status obey_roofline(child *c, gdr_packet *in, gdr_packet *out)
@@ -236,6 +251,7 @@ static const struct {
     {GDR_ASK_OPEN, obey_open},     {GDR_ASK_LOAD, obey_load},
     {GDR_ASK_VERIFY, obey_verify}, {GDR_ASK_WORKLOAD, obey_workload},
     {GDR_ASK_SAMPLE, obey_sample}, {GDR_ASK_ROOFLINE, obey_roofline},
+    {GDR_ASK_EAGER, obey_eager},
 };
 
 static void answer(child *c, uint32_t type, gdr_packet *in)

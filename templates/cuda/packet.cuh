@@ -115,14 +115,15 @@ DEVICE void multiply_token(const packet &w, int t, int lane)
     }
 }
 
-/* Tokens [begin, begin + count) of value head hv and key head h. */
+/* Tokens [begin, begin + count) of value head hv and key head h; again: there is
+ * a packet before, which all threads must have read first. */
 DEVICE void prepare_packet(const gdr_recurrent_params &p, packet &w, i64 b,
-                           i64 hv, i64 h, i64 begin)
+                           i64 hv, i64 h, i64 begin, bool again)
 {
     int warp = packet_thread() / 32, lane = packet_thread() % 32;
     w.count = p.T - begin < PACKET ? (int)(p.T - begin) : PACKET;
-    if (begin > 0)
-        packet_sync(); /* the packet before has been read */
+    if (again)
+        packet_sync();
     for (int t = warp; t < w.count; t += PACKET_THREADS / 32) {
         float q[QUADS][4], k[QUADS][4];
         float qq = read_share(q_row(p, b, begin + t, h), lane, q);

@@ -1,143 +1,151 @@
-/* The op `recurrent` for states [V][K], fed by bulk copies. A block stays and
- * takes tiles of @(tile_v) rows of one head, grid_blocks() apart. One thread, the
- * feeder, keeps @(stages) tiles on their way to shared memory; @(warps) warps work
- * on them as they come. For `final` a tile is changed in place and goes back as
- * it came; other contracts write each state from registers.
+/* The op `recurrent` for states [V][K], fed by bulk copies. A block stays; one
+ * of its threads, the feeder, keeps @(stages) tiles on their way to shared memory,
+ * and @(warps) warps work on them as they come. For `final` a tile is changed in
+ * place and goes back as it came; other contracts write from registers.
  *
  * Of a stage, `full` completes when its tile is there, `done` when all warps
- * have left it. The feeder alone reads and writes slots; it hands them on in
- * `found`, ordered by `full`. */
+ * have left it. */
 //@ abi()
 
 //@ include "cuda/prim.cuh"
 //@ include "cuda/token.cuh"
 //@ include "cuda/slots.cuh"
+//@ include "cuda/vector.cuh"
 //@ include "cuda/tile.cuh"
+//@ include "cuda/tokens.cuh"
 //@ local final = contract == "final"
-//@ local tile = tile_v * K -- elements
-
-/* What the feeder and the workers share. */
-struct ring {
-    @(state) *tiles;
-    slots *found;
-    u64 *full, *done;
-};
 
 /* A stage after another, and the parity of its phase. */
-struct turn {
+struct source {
+    @(state) *tiles;
+    u64 *full, *done;
     int stage;
     u32 parity;
 };
 
-DEVICE void next_turn(turn &at)
+DEVICE void next_stage(source &r)
 {
-    if (++at.stage == @(stages)) {
-        at.stage = 0;
-        at.parity ^= 1;
+    if (++r.stage == @(stages)) {
+        r.stage = 0;
+        r.parity ^= 1;
     }
 }
 
-DEVICE @(state) *global_tile(const gdr_recurrent_params &p, const slots &s,
-                             const item &is)
+DEVICE @(state) *global_tile(const gdr_recurrent_params &p, const slots &at,
+                             const tile &of)
 {
-    return (@(state) *)p.state + s.read + (i64)is.column * @(K);
+    return (@(state) *)p.state + at.read + (i64)of.row * @(K);
 }
 
-DEVICE u32 tile_bytes(const item &is)
+DEVICE u32 tile_bytes(const tile &of)
 {
-    return (u32)is.rows * @(K * bytes(state));
+    return (u32)of.rows * @(K * bytes(state));
 }
 
-/* Sends for a tile; without a valid slot its stage is full at once. */
-DEVICE void send_for(const gdr_recurrent_params &p, const ring &r, int stage,
-                     const item &is, const slots &s)
+/* ---- the feeder ---- */
+
+/* Without a valid slot a stage is full at once. */
+DEVICE void send_for(const gdr_recurrent_params &p, const source &r, int stage,
+                     const tile &of, const slots &at)
 {
-    r.found[stage] = s;
-    if (!s.valid) {
+    if (!at.valid) {
         mbarrier_arrive(r.full + stage);
         return;
     }
-    mbarrier_arrive_expect(r.full + stage, tile_bytes(is));
-    bulk_load(r.tiles + stage * @(tile), global_tile(p, s, is), tile_bytes(is),
+    mbarrier_arrive_expect(r.full + stage, tile_bytes(of));
+    bulk_load(r.tiles + stage * TILE, global_tile(p, at, of), tile_bytes(of),
               r.full + stage);
 }
 
-/* Slots of the tile after are looked up while the one before is waited for. */
-DEVICE void feed(const gdr_recurrent_params &p, const ring &r)
-{
-    i64 items = count_items(p), ahead = block_index();
-    for (int i = 0; i < @(stages) && ahead < items; i++) {
-        item is = find_item(p, ahead);
-        send_for(p, r, i, is, find_slots(p, is.b, is.hv));
-        ahead += grid_blocks();
-    }
-    turn at = {0, 0};
-    for (i64 n = block_index(); n < items; n += grid_blocks()) {
-        item next = {0, 0, 0, 0};
-        slots s = {false, 0, 0};
-        if (ahead < items) {
-            next = find_item(p, ahead);
-            s = find_slots(p, next.b, next.hv);
-        }
-        mbarrier_wait(r.done + at.stage, at.parity);
 //@ if final then
-        if (r.found[at.stage].valid) {
-            item is = find_item(p, n);
-            bulk_store(global_tile(p, r.found[at.stage], is),
-                       r.tiles + at.stage * @(tile), tile_bytes(is));
-            bulk_commit();
-            bulk_wait_read<0>();
-        }
+/* Sends a tile back; its stage is free after that. */
+DEVICE void send_back(const gdr_recurrent_params &p, const source &r,
+                      const tile &of, const slots &at)
+{
+    if (!at.valid)
+        return;
+    bulk_store(global_tile(p, at, of), r.tiles + r.stage * TILE,
+               tile_bytes(of));
+    bulk_commit();
+    bulk_wait_read<0>();
+}
+
 //@ end
-        if (ahead < items)
-            send_for(p, r, at.stage, next, s);
-        ahead += grid_blocks();
-        next_turn(at);
+/* Slots are looked up while an earlier tile is waited for. */
+DEVICE void feed(const gdr_recurrent_params &p, source &r)
+{
+    u32 tiles = count_tiles(p), step = (u32)grid_blocks();
+    u32 n = (u32)block_index(), ahead = n;
+    for (int i = 0; i < @(stages) && ahead < tiles; i++, ahead += step) {
+        tile of = find_tile(p, ahead);
+        send_for(p, r, i, of, find_slots(p, of.b, of.hv));
+    }
+    for (; n < tiles; n += step, ahead += step) {
+        tile next = find_tile(p, ahead < tiles ? ahead : n);
+        slots next_at = find_slots(p, next.b, next.hv);
+//@ if final then
+        tile of = find_tile(p, n);
+        slots at = find_slots(p, of.b, of.hv);
+//@ end
+        mbarrier_wait(r.done + r.stage, r.parity);
+//@ if final then
+        send_back(p, r, of, at);
+//@ end
+        if (ahead < tiles)
+            send_for(p, r, r.stage, next, next_at);
+        next_stage(r);
     }
 }
 
-/* This warp has left the stage. */
-DEVICE void leave(u64 *done)
+/* ---- the workers ---- */
+
+DEVICE void leave_stage(source &r)
 {
     warp_sync();
     if (thread_index() % 32 == 0)
-        mbarrier_arrive(done);
+        mbarrier_arrive(r.done + r.stage);
+    next_stage(r);
 }
 
-DEVICE void work_on(const gdr_recurrent_params &p, const ring &r, int stage,
-                    u32 parity, const item &is, const seat &at)
+DEVICE void take_tile(const gdr_recurrent_params &p, source &r, u32 n,
+                      const tile &of, const seat &me, slots &at, part &s)
 {
-    @(state) *tile = r.tiles + stage * @(tile);
-    token first = read_token(p, is, at, 0);
-    part w;
-    mbarrier_wait(r.full + stage, parity);
-    slots s = r.found[stage];
-    if (!s.valid) {
-        leave(r.done + stage);
-        write_zeros(p, is, at);
-        return;
-    }
-    load_part(tile, is, at, w);
-//@ if not final then
-    leave(r.done + stage);
-//@ end
-    run_part(p, s, is, at, first, w);
+    (void)n;
+    at = find_slots(p, of.b, of.hv);
+    mbarrier_wait(r.full + r.stage, r.parity);
+    if (at.valid)
+        load_near(r.tiles + r.stage * TILE, of, me, s);
 //@ if final then
-    save_near(tile, is, at, w);
+    if (!at.valid)
+//@ end
+        leave_stage(r);
+}
+
+DEVICE void give_tile(const gdr_recurrent_params &p, source &r, const tile &of,
+                      const seat &me, const slots &at, const part &s)
+{
+    (void)p, (void)at;
+//@ if final then
+    store_near(r.tiles + r.stage * TILE, of, me, s);
     fence_async();
-    leave(r.done + stage);
+    leave_stage(r);
+//@ else
+    (void)r, (void)of, (void)me, (void)s;
 //@ end
 }
 
-KERNEL LAUNCH_BOUNDS(@(warps * 32 + 32), @(blocks))
-    gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
+//@ include "cuda/stream.cuh"
+
+KERNEL LAUNCH_BOUNDS(WORKERS + 32, @(blocks))
+gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
     DYNAMIC_SHARED(dynamic);
-    DYNAMIC_PART(@(state), tiles, dynamic, 0, @(stages * tile));
+    DYNAMIC_PART(@(state), tiles, dynamic, 0, @(stages) * TILE);
+    DYNAMIC_PART(float, tokens, dynamic, @(stages * bytes(state)) * TILE,
+                 2 * PACKET * TOKEN);
     SHARED(u64, full, @(stages));
     SHARED(u64, done, @(stages));
-    SHARED(slots, found, @(stages));
-    ring r = {tiles, found, full, done};
+    source r = {tiles, full, done, 0, 0};
 
     if (thread_index() == 0) {
         for (int i = 0; i < @(stages); i++) {
@@ -151,15 +159,8 @@ KERNEL LAUNCH_BOUNDS(@(warps * 32 + 32), @(blocks))
     grid_release();
     grid_wait();
 //@ end
-    if (thread_index() >= @(warps * 32)) {
-        if (thread_index() == @(warps * 32))
-            feed(p, r);
-        return;
-    }
-    seat at = find_seat();
-    turn turn = {0, 0};
-    for (i64 n = block_index(); n < count_items(p); n += grid_blocks()) {
-        work_on(p, r, turn.stage, turn.parity, find_item(p, n), at);
-        next_turn(turn);
-    }
+    if (thread_index() < WORKERS)
+        run_stream(p, r, tokens);
+    else if (thread_index() == WORKERS)
+        feed(p, r);
 }

@@ -2,7 +2,8 @@
  * one head; @(lanes) lanes hold a row between them, each lane every @(lanes)th of
  * its 16-byte vectors. All loads of S are on their way before any of it is
  * used, and S is read once: both dots of a token come from one pass,
- * o = decay q'S + d q'k. Threads of a block share nothing with one token. */
+ * o = decay q'S + d q'k. One token at a time threads of a block share nothing;
+ * with rank T they share the packet of tokens. */
 //@ abi()
 //@ include "cuda/prim.cuh"
 //@ include "cuda/token.cuh"
@@ -14,7 +15,8 @@
 //@ local ragged_k, ragged_v = K // N % L ~= 0, V % tile_v ~= 0
 //@ local own = math.max(1, rows // L)      -- rows whose sums a lane gets
 //@ local chains = vectors * N > 16 and 4 or 2
-//@ local floats = state ~= "f32" and not round_between_tokens and rank == 0
+//@ -- Between tokens S is more than the state's dtype holds.
+//@ local wider = state ~= "f32" and not round_between_tokens
 
 enum {
     LANES = @(L),
@@ -68,36 +70,6 @@ DEVICE bool has_vector(const work &w, int j)
 }
 DEVICE int vector_at(int i, int j) { return i * @(K) + j * (LANES * VECTOR); }
 
-/* A vector of S between tokens. */
-struct kept {
-//@ if floats then
-    float x[VECTOR];
-//@ else
-    v4 x;
-//@ end
-};
-
-DEVICE void get_kept(const kept &s, float *x)
-{
-//@ if floats then
-    UNROLL
-    for (int e = 0; e < VECTOR; e++)
-        x[e] = s.x[e];
-//@ else
-    unpack_state(s.x, x);
-//@ end
-}
-DEVICE void put_kept(kept &s, const float *x)
-{
-//@ if floats then
-    UNROLL
-    for (int e = 0; e < VECTOR; e++)
-        s.x[e] = x[e];
-//@ else
-    s.x = pack_state(x);
-//@ end
-}
-
 typedef v4 loaded[ROWS][VECTORS];
 
 DEVICE void load_rows(const @(state) *from, const work &w, loaded &s)
@@ -122,7 +94,16 @@ DEVICE void write_zeros(const gdr_recurrent_params &p, const work &w)
                 put_@(io)(o_row(p, w.b, t, w.hv) + w.row + i, 0);
 }
 
+//@ if rank == 0 then
 /* ---- token by token ---- */
+
+/* Do all rows of q and k begin where read_four may use vectors? */
+DEVICE bool rows_aligned(const gdr_recurrent_params &p)
+{
+    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
+    return row_aligned((const @(io) *)p.q) && row_aligned((const @(io) *)p.k) &&
+           strides % 4 == 0;
+}
 
 /* This lane's part of a token; q and k as they were given. */
 struct token {
@@ -131,9 +112,9 @@ struct token {
     gates g;
 };
 
+template <bool aligned>
 DEVICE void read_slice(const @(io) *row, const work &w, float (&x)[SLICE])
 {
-    bool aligned = row_aligned(row);
     UNROLL
     for (int j = 0; j < VECTORS; j++) {
         UNROLL
@@ -152,12 +133,13 @@ DEVICE int own_row(const work &w, int n)
     return first_value<ROWS, LANES>(w.lane) + n;
 }
 
+template <bool aligned>
 DEVICE void read_token(const gdr_recurrent_params &p, const work &w, i64 t,
                        token &x)
 {
     const @(io) *v = v_row(p, w.b, t, w.hv) + w.row;
-    read_slice(k_row(p, w.b, t, w.h), w, x.k);
-    read_slice(q_row(p, w.b, t, w.h), w, x.q);
+    read_slice<aligned>(k_row(p, w.b, t, w.h), w, x.k);
+    read_slice<aligned>(q_row(p, w.b, t, w.h), w, x.q);
     UNROLL
     for (int n = 0; n < OWN; n++) {
         int i = own_row(w, n);
@@ -180,12 +162,12 @@ DEVICE float dot_slices(const float (&a)[SLICE], const float (&b)[SLICE])
 //@ end
 }
 
-DEVICE void look(const kept (&s)[VECTORS], const token &x, float &k, float &q)
+DEVICE void look(const v4 (&s)[VECTORS], const token &x, float &k, float &q)
 {
     float row[SLICE];
     UNROLL
     for (int j = 0; j < VECTORS; j++)
-        get_kept(s[j], row + j * VECTOR);
+        unpack_state(s[j], row + j * VECTOR);
     k = dot_slices(row, x.k);
     q = dot_slices(row, x.q);
 }
@@ -193,7 +175,7 @@ DEVICE void look(const kept (&s)[VECTORS], const token &x, float &k, float &q)
 /* S after token t: d[n] belongs to row own_row(n). */
 DEVICE void advance(const gdr_recurrent_params &p, const work &w,
                     const place &to, const token &x, const float (&d)[OWN],
-                    kept (&s)[ROWS][VECTORS])
+                    loaded &s)
 {
     UNROLL
     for (int i = 0; i < ROWS; i++) {
@@ -202,7 +184,7 @@ DEVICE void advance(const gdr_recurrent_params &p, const work &w,
         UNROLL
         for (int j = 0; j < VECTORS; j++) {
             float row[VECTOR];
-            get_kept(s[i][j], row);
+            unpack_state(s[i][j], row);
             UNROLL
             for (int e = 0; e < VECTOR; e++) {
                 float kd = times(x.k[j * VECTOR + e], di);
@@ -211,19 +193,20 @@ DEVICE void advance(const gdr_recurrent_params &p, const work &w,
                 row[e] = round_@(state)(row[e]);
 //@ end
             }
-            put_kept(s[i][j], row);
+            s[i][j] = pack_state(row);
             if (to.at && has_row(w, i) && has_vector(w, j))
                 store_vector(to, w.at + vector_at(i, j), row);
         }
     }
 }
 
+template <bool aligned>
 DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
-                      const slots &at, i64 t, kept (&s)[ROWS][VECTORS])
+                      const slots &at, i64 t, loaded &s)
 {
     token x;
     float k[ROWS], q[ROWS], d[OWN];
-    read_token(p, w, t, x);
+    read_token<aligned>(p, w, t, x);
     UNROLL
     for (int i = 0; i < ROWS; i++)
         look(s[i], x, k[i], q[i]);
@@ -254,26 +237,15 @@ DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
     advance(p, w, state_after(p, at, w.b, w.hv, t), x, d, s);
 }
 
+template <bool aligned>
 DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
-                       const slots &at, const loaded &from)
+                       const slots &at, loaded &s)
 {
-    kept s[ROWS][VECTORS];
-    UNROLL
-    for (int i = 0; i < ROWS; i++) {
-        UNROLL
-        for (int j = 0; j < VECTORS; j++) {
-//@ if floats then
-            unpack_state(from[i][j], s[i][j].x);
-//@ else
-            s[i][j].x = from[i][j];
-//@ end
-        }
-    }
-//@ if rank == 1 then
-    run_token(p, w, at, 0, s);
+//@ if wider then
+    run_token<aligned>(p, w, at, 0, s);
 //@ else
     for (i64 t = 0; t < p.T; t++)
-        run_token(p, w, at, t, s);
+        run_token<aligned>(p, w, at, t, s);
 //@ end
     if (!updates_slot(p))
         return;
@@ -283,18 +255,67 @@ DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
         UNROLL
         for (int j = 0; j < VECTORS; j++) {
             float x[VECTOR];
-            get_kept(s[i][j], x);
+            unpack_state(s[i][j], x);
             if (has_row(w, i) && has_vector(w, j))
                 store_vector(to, w.at + vector_at(i, j), x);
         }
     }
 }
-//@ if rank == 1 then
+//@ if wider then
+
+/* Several tokens of a row in float32, row by row and slowly: all rows at once
+ * would take the registers that let one token keep the memory busy. */
+DEVICE void run_row(const gdr_recurrent_params &p, const work &w,
+                    const slots &at, int i)
+{
+    @(state) *from = (@(state) *)p.state + at.read;
+    bool here = has_row(w, i);
+    float s[SLICE], q[SLICE], k[SLICE];
+    UNROLL
+    for (int j = 0; j < VECTORS; j++) {
+        v4 zeros = {0, 0, 0, 0};
+        bool some = here && has_vector(w, j);
+        unpack_state(some ? load_state(from + w.at + vector_at(i, j)) : zeros,
+                     s + j * VECTOR);
+    }
+    for (i64 t = 0; t < p.T; t++) {
+        gates g = read_gates(p, w.b, t, w.hv);
+        place to = state_after(p, at, w.b, w.hv, t);
+        read_slice<false>(k_row(p, w.b, t, w.h), w, k);
+        read_slice<false>(q_row(p, w.b, t, w.h), w, q);
+        float by_q = q_factor(p, sum_lanes<LANES>(dot_slices(q, q)));
+        float by_k = k_factor(sum_lanes<LANES>(dot_slices(k, k)));
+        float qk = times(times(by_q, by_k), sum_lanes<LANES>(dot_slices(q, k)));
+        float kS = times(by_k, sum_lanes<LANES>(dot_slices(s, k)));
+        float qS = times(by_q, sum_lanes<LANES>(dot_slices(s, q)));
+        int row = w.row + i;
+        float v = here ? get_@(io)(v_row(p, w.b, t, w.hv) + row) : 0;
+        float d = times(g.beta, fused(-g.decay, kS, v));
+        if (here && w.lane == 0)
+            put_@(io)(o_row(p, w.b, t, w.hv) + row,
+                      fused(g.decay, qS, times(d, qk)));
+        UNROLL
+        for (int e = 0; e < SLICE; e++)
+            s[e] = fused(s[e], g.decay, times(k[e], times(d, by_k)));
+        UNROLL
+        for (int j = 0; j < VECTORS; j++)
+            if (to.at && here && has_vector(w, j))
+                store_vector(to, w.at + vector_at(i, j), s + j * VECTOR);
+    }
+    UNROLL
+    for (int j = 0; j < VECTORS; j++) {
+        place back = {from};
+        if (updates_slot(p) && here && has_vector(w, j))
+            store_vector(back, w.at + vector_at(i, j), s + j * VECTOR);
+    }
+}
+//@ end
+//@ else
 
 //@ include "cuda/rows_packet.cuh"
 //@ end
 
-KERNEL LAUNCH_BOUNDS(@(32 * warps), 1)
+KERNEL LAUNCH_BOUNDS(@(32 * warps), @(blocks))
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
 //@ if pdl == 1 then
@@ -307,15 +328,24 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
         write_zeros(p, w);
         return;
     }
+//@ if rank == 0 and wider then
+    if (p.T > 1) {
+#pragma unroll 1
+        for (int i = 0; i < ROWS; i++)
+            run_row(p, w, at, i);
+        return;
+    }
+//@ end
     load_rows((const @(state) *)p.state + at.read, w, s);
 //@ if pdl == 1 then
     grid_release();
 //@ end
 //@ if rank == 1 then
-    if (p.T > 1) {
-        run_packets(p, w, at, s);
-        return;
-    }
+    run_packets(p, w, at, s);
+//@ else
+    if (rows_aligned(p))
+        run_tokens<true>(p, w, at, s);
+    else
+        run_tokens<false>(p, w, at, s);
 //@ end
-    run_tokens(p, w, at, s);
 }

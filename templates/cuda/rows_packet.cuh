@@ -1,5 +1,6 @@
 /* Rows of S in registers through all tokens by the rank-T form, PACKET tokens at
- * a time; more than these cost accumulators, while S stays where it is. */
+ * a time; more than these cost accumulators, while S stays where it is. SOME
+ * rows of a thread go through all of it while the rest are on their way. */
 //@ local N = 16 // bytes(state)
 //@ local quads = N // 4
 
@@ -7,7 +8,7 @@ enum {
     PACKET = 4,
     PACKET_ROW = LANES * SLICE,
     PACKET_THREADS = @(32 * warps),
-    SOME = ROWS < 4 ? ROWS : 4 /* rows that share reads of k and q */
+    SOME = ROWS < 2 ? ROWS : 2 /* rows that share reads of k and q */
 };
 
 /* The lanes of a group read adjacent quads. */
@@ -33,12 +34,11 @@ DEVICE void add_dots(v4 a, const float *s, float &sum)
     sum = fused(float_of(a.w), s[3], sum);
 }
 
-typedef float tall[ROWS][SLICE];
+typedef float tall[SOME][SLICE];
 
-/* S'k and S'q of SOME rows from row `first` on; a lane gets those of token
- * first_value<PACKET, LANES>. */
+/* S'k and S'q; a lane gets those of token first_value<PACKET, LANES>. */
 DEVICE void look_packet(const packet &x, const work &w, const tall &s,
-                        int first, float (&k)[ROWS], float (&q)[ROWS])
+                        float (&k)[SOME], float (&q)[SOME])
 {
     float ks[SOME][PACKET], qs[SOME][PACKET];
     UNROLL
@@ -53,8 +53,8 @@ DEVICE void look_packet(const packet &x, const work &w, const tall &s,
                 v4 kc = load_v4(x.k + at), qc = load_v4(x.q + at);
                 UNROLL
                 for (int i = 0; i < SOME; i++) {
-                    add_dots(kc, s[first + i] + 4 * c, ks[i][t]);
-                    add_dots(qc, s[first + i] + 4 * c, qs[i][t]);
+                    add_dots(kc, s[i] + 4 * c, ks[i][t]);
+                    add_dots(qc, s[i] + 4 * c, qs[i][t]);
                 }
             }
         }
@@ -63,22 +63,22 @@ DEVICE void look_packet(const packet &x, const work &w, const tall &s,
     for (int i = 0; i < SOME; i++) {
         share_sums<PACKET, LANES>(ks[i], w.lane);
         share_sums<PACKET, LANES>(qs[i], w.lane);
-        k[first + i] = ks[i][0];
-        q[first + i] = qs[i][0];
+        k[i] = ks[i][0];
+        q[i] = qs[i][0];
     }
 }
 
 /* Forward substitution: from S'k, S'q and v of its token to d of all tokens,
  * and o of its own in q. */
-DEVICE void substitute(const packet &x, const work &w, const float (&v)[ROWS],
-                       float (&k)[ROWS], float (&q)[ROWS],
-                       float (&d)[ROWS][PACKET])
+DEVICE void substitute(const packet &x, const work &w, const float (&v)[SOME],
+                       float (&k)[SOME], float (&q)[SOME],
+                       float (&d)[SOME][PACKET])
 {
     int t = first_value<PACKET, LANES>(w.lane);
     bool is_token = t < x.count;
     float since = is_token ? x.since[t] : 0, beta = is_token ? x.beta[t] : 0;
     UNROLL
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < SOME; i++) {
         k[i] = fused(-since, k[i], v[i]);
         q[i] = times(since, q[i]);
     }
@@ -87,7 +87,7 @@ DEVICE void substitute(const packet &x, const work &w, const float (&v)[ROWS],
         float kk = x.kk[t * PACKET + s], qk = x.qk[t * PACKET + s];
         int from = w.group + lane_of_value<PACKET, LANES>(s);
         UNROLL
-        for (int i = 0; i < ROWS; i++) {
+        for (int i = 0; i < SOME; i++) {
             d[i][s] = shuffle_from(times(beta, k[i]), from);
             k[i] = fused(-kk, d[i][s], k[i]);
             q[i] = s <= t ? fused(qk, d[i][s], q[i]) : q[i];
@@ -95,28 +95,28 @@ DEVICE void substitute(const packet &x, const work &w, const float (&v)[ROWS],
     }
 }
 
-/* ROWS numbers of v, or of o, of this lane's token of the packet. */
+/* Numbers of v, or of o, of this lane's token of the packet. */
 DEVICE void read_v(const gdr_recurrent_params &p, const work &w, i64 begin,
-                   float (&v)[ROWS])
+                   int first, float (&v)[SOME])
 {
     i64 t = begin + first_value<PACKET, LANES>(w.lane);
     UNROLL
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < SOME; i++) {
         v[i] = 0;
-        if (t < p.T && has_row(w, i))
-            v[i] = get_@(io)(v_row(p, w.b, t, w.hv) + w.row + i);
+        if (t < p.T && has_row(w, first + i))
+            v[i] = get_@(io)(v_row(p, w.b, t, w.hv) + w.row + first + i);
     }
 }
 DEVICE void write_o(const gdr_recurrent_params &p, const work &w, i64 begin,
-                    const float (&o)[ROWS])
+                    int first, const float (&o)[SOME])
 {
     i64 t = begin + first_value<PACKET, LANES>(w.lane);
     if (w.lane % (LANES / PACKET) || t >= p.T)
         return;
     UNROLL
-    for (int i = 0; i < ROWS; i++)
-        if (has_row(w, i))
-            put_@(io)(o_row(p, w.b, t, w.hv) + w.row + i, o[i]);
+    for (int i = 0; i < SOME; i++)
+        if (has_row(w, first + i))
+            put_@(io)(o_row(p, w.b, t, w.hv) + w.row + first + i, o[i]);
 }
 
 DEVICE void add_product(v4 k, float d, float *s)
@@ -127,26 +127,27 @@ DEVICE void add_product(v4 k, float d, float *s)
     s[3] = fused(float_of(k.w), d, s[3]);
 }
 
-DEVICE void store_rows(const work &w, const place &to, const tall &s)
+DEVICE void store_rows(const work &w, const place &to, int first, const tall &s)
 {
     UNROLL
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < SOME; i++) {
         UNROLL
         for (int j = 0; j < VECTORS; j++)
-            if (has_row(w, i) && has_vector(w, j))
-                store_vector(to, w.at + vector_at(i, j), s[i] + j * VECTOR);
+            if (has_row(w, first + i) && has_vector(w, j))
+                store_vector(to, w.at + vector_at(first + i, j),
+                             s[i] + j * VECTOR);
     }
 }
 
 /* S times decay, and k of token t times d. */
 DEVICE void advance_packet(const packet &x, const work &w, int t, float decay,
-                           const float (&d)[ROWS], tall &s)
+                           const float (&d)[SOME], tall &s)
 {
     UNROLL
     for (int c = 0; c < SLICE / 4; c++) {
         v4 k = load_v4(x.k + t * PACKET_ROW + slice_place(w, c));
         UNROLL
-        for (int i = 0; i < ROWS; i++) {
+        for (int i = 0; i < SOME; i++) {
             UNROLL
             for (int e = 4 * c; e < 4 * c + 4; e++)
                 s[i][e] = times(s[i][e], decay);
@@ -159,11 +160,11 @@ DEVICE void advance_packet(const packet &x, const work &w, int t, float decay,
 /* No state between the tokens is wanted: S decays once. */
 DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
                           const slots &at, const packet &x, i64 begin,
-                          float (&d)[ROWS][PACKET], tall &s)
+                          int first, float (&d)[SOME][PACKET], tall &s)
 {
     float decay = x.since[x.count - 1];
     UNROLL
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < SOME; i++) {
         UNROLL
         for (int t = 0; t < PACKET; t++)
             if (t < x.count)
@@ -179,64 +180,68 @@ DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
             for (int c = 0; c < SLICE / 4; c++) {
                 v4 k = load_v4(x.k + t * PACKET_ROW + slice_place(w, c));
                 UNROLL
-                for (int i = 0; i < ROWS; i++)
+                for (int i = 0; i < SOME; i++)
                     add_product(k, d[i][t], s[i] + 4 * c);
             }
         }
     }
     if (begin + x.count == p.T)
-        store_rows(w, state_after(p, at, w.b, w.hv, p.T - 1), s);
+        store_rows(w, state_after(p, at, w.b, w.hv, p.T - 1), first, s);
 }
 //@ else
 DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
                           const slots &at, const packet &x, i64 begin,
-                          float (&d)[ROWS][PACKET], tall &s)
+                          int first, float (&d)[SOME][PACKET], tall &s)
 {
     UNROLL
     for (int t = 0; t < PACKET; t++) {
         if (t < x.count) {
-            float dt[ROWS];
+            float dt[SOME];
             UNROLL
-            for (int i = 0; i < ROWS; i++)
+            for (int i = 0; i < SOME; i++)
                 dt[i] = d[i][t];
             advance_packet(x, w, t, x.decay[t], dt, s);
             place to = state_after(p, at, w.b, w.hv, begin + t);
             if (to.at)
-                store_rows(w, to, s);
+                store_rows(w, to, first, s);
         }
     }
 }
 //@ end
 
+/* SOME rows through all tokens. A packet that holds them all is prepared once. */
+DEVICE void run_rows(const gdr_recurrent_params &p, const work &w,
+                     const slots &at, packet &x, int first, tall &s)
+{
+    float v[SOME], k[SOME], q[SOME], d[SOME][PACKET];
+    for (i64 begin = 0; begin < p.T; begin += PACKET) {
+        read_v(p, w, begin, first, v);
+        if (first == 0 || p.T > PACKET)
+            prepare_packet(p, x, w.b, w.hv, w.h, begin, first > 0 || begin > 0);
+        look_packet(x, w, s, k, q);
+        substitute(x, w, v, k, q, d);
+        write_o(p, w, begin, first, q);
+        finish_packet(p, w, at, x, begin, first, d, s);
+    }
+    if (updates_slot(p)) {
+        place to = {(@(state) *)p.state + at.read};
+        store_rows(w, to, first, s);
+    }
+}
+
 DEVICE void run_packets(const gdr_recurrent_params &p, const work &w,
                         const slots &at, const loaded &from)
 {
     packet x = packet_shared();
-    float v[ROWS], k[ROWS], q[ROWS], d[ROWS][PACKET];
-    tall s;
-    read_v(p, w, 0, v);
-    prepare_packet(p, x, w.b, w.hv, w.h, 0);
     UNROLL
-    for (int i = 0; i < ROWS; i++) {
+    for (int first = 0; first < ROWS; first += SOME) {
+        tall s;
         UNROLL
-        for (int j = 0; j < VECTORS; j++)
-            unpack_state(from[i][j], s[i] + j * VECTOR);
-    }
-    for (i64 begin = 0;;) {
-        UNROLL
-        for (int first = 0; first < ROWS; first += SOME)
-            look_packet(x, w, s, first, k, q);
-        substitute(x, w, v, k, q, d);
-        write_o(p, w, begin, q);
-        finish_packet(p, w, at, x, begin, d, s);
-        begin += PACKET;
-        if (begin >= p.T)
-            break;
-        read_v(p, w, begin, v);
-        prepare_packet(p, x, w.b, w.hv, w.h, begin);
-    }
-    if (updates_slot(p)) {
-        place to = {(@(state) *)p.state + at.read};
-        store_rows(w, to, s);
+        for (int i = 0; i < SOME; i++) {
+            UNROLL
+            for (int j = 0; j < VECTORS; j++)
+                unpack_state(from[first + i][j], s[i] + j * VECTOR);
+        }
+        run_rows(p, w, at, x, first, s);
     }
 }

@@ -85,6 +85,12 @@ CUresult cuDeviceGetName(char *name, int n, CUdevice device)
     return CUDA_SUCCESS;
 }
 
+CUresult cuDeviceGetPCIBusId(char *text, int n, CUdevice device)
+{
+    snprintf(text, (size_t)n, "0000:%02x:00.0", device);
+    return CUDA_SUCCESS;
+}
+
 CUresult cuDeviceTotalMem(size_t *bytes, CUdevice device)
 {
     (void)device;

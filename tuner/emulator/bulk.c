@@ -112,6 +112,11 @@ static void begin(gdr_emu *e, const gdr_emu_bulk *copy)
         return;
     }
     *c = *copy;
+    c->staged = c->store ? malloc(c->bytes) : NULL;
+    if (c->store && !c->staged) {
+        gdr_emu_stop(e);
+        return;
+    }
     e->n_bulks++;
     if (e->pace == GDR_PACE_EARLY ||
         (e->pace == GDR_PACE_RANDOM && gdr_emu_random(e) % 3 == 0))
@@ -173,8 +178,7 @@ static void bulk_store(gdr_emu *e, void *global, const void *shared,
                        GDR_EMU_READ | GDR_EMU_ASYNC | GDR_EMU_PROXY, c.agent,
                        pc) ||
         !gdr_emu_check(e, global, bytes, 16, GDR_EMU_WRITE | GDR_EMU_ASYNC,
-                       c.writer, pc) ||
-        !(c.staged = malloc(bytes))) {
+                       c.writer, pc)) {
         gdr_emu_stop(e);
         return;
     }

@@ -175,13 +175,9 @@ static int has(const uint64_t *set, int i)
     return set && set[i / 64] >> (i % 64) & 1;
 }
 
-int gdr_emu_ordered(gdr_emu *e, int who, uint32_t block, int thread,
-                    uint32_t clock)
+int gdr_emu_released(gdr_emu *e, int who, uint32_t block, int thread,
+                     uint32_t clock)
 {
-    if (block == e->block && clock <= gdr_emu_clock(e, who)[thread])
-        return 1;
-    if (block < e->first_block)
-        return 1;
     if (who >= e->n_threads)
         return 0;
     for (int i = 0; i < e->n_releases; i++)

@@ -191,13 +191,13 @@ struct gdr_emu {
     gdr_emu_calls calls;
     /* memory */
     gdr_emu_memory memory[GDR_EMU_MEMORIES];
-    int n_memories, last_memory;
-    char *pool; /* the shared memory of the block that runs */
+    int n_memories, last_memory, n_arrays;
+    uint32_t block; /* number ever, from 1 */
+    char *pool;     /* the shared memory of the block that runs */
     gdr_emu_cell *pool_cell;
     uint8_t *owner; /* [pool / 16] array there + 1; 0: nobody's */
     gdr_emu_memory array[GDR_EMU_ARRAYS];
-    int n_arrays;
-    size_t pool_used, pool_most;
+    size_t pool_used;
     int64_t static_bytes;
     char *dynamic;
     /* launch */
@@ -207,15 +207,14 @@ struct gdr_emu {
     unsigned launch; /* how many so far */
     gdr_emu_order order;
     gdr_emu_pace pace;
-    uint64_t random;
-    int stopped;          /* what was found cannot be survived */
-    uint32_t block;       /* number ever, from 1 */
     uint32_t first_block; /* of this launch */
+    uint64_t random;
     int64_t block_index;
     /* block */
     gdr_fiber home;
     gdr_emu_thread *thread; /* [room] */
     int n_threads, room, live;
+    int stopped; /* what was found cannot be survived */
     char *stacks;
     size_t stack_bytes;
     gdr_emu_thread *current;
@@ -225,9 +224,8 @@ struct gdr_emu {
     gdr_emu_barrier barrier[GDR_EMU_BARRIERS];
     gdr_emu_warp warp[1024 / GDR_EMU_WARP];
     gdr_emu_mbarrier mbarrier[GDR_EMU_MBARRIERS];
-    int n_mbarriers;
     gdr_emu_bulk bulk[GDR_EMU_PENDING];
-    int n_bulks;
+    int n_mbarriers, n_bulks;
     /* clocks: [n_clocks] of each thread and agent */
     uint32_t *clock;
     int n_clocks;
@@ -236,9 +234,8 @@ struct gdr_emu {
     int n_readers, reader_room;
     /* beyond the block */
     gdr_emu_release *release;
-    int n_releases;
     gdr_emu_atomic *atomic;
-    int n_atomics;
+    int n_releases, n_atomics;
     /* what was found */
     gdr_emu_report report[GDR_EMU_REPORTS];
     int n_reports, n_found;
@@ -313,9 +310,17 @@ void gdr_emu_meet(gdr_emu *e, const int16_t *arrived, int n_arrived,
                   const int16_t *waiting, int n_waiting);
 /* A clock for a copy begun by the current thread. */
 int gdr_emu_agent(gdr_emu *e);
+/* The same beyond what clocks say: by an atomic between fences. */
+int gdr_emu_released(gdr_emu *e, int who, uint32_t block, int thread,
+                     uint32_t clock);
 /* Did the event of that thread and block go before what `who` does now? */
-int gdr_emu_ordered(gdr_emu *e, int who, uint32_t block, int thread,
-                    uint32_t clock);
+static inline int gdr_emu_ordered(gdr_emu *e, int who, uint32_t block,
+                                  int thread, uint32_t clock)
+{
+    return block < e->first_block ||
+           (block == e->block && clock <= gdr_emu_clock(e, who)[thread]) ||
+           gdr_emu_released(e, who, block, thread, clock);
+}
 /* Has the async proxy been told of what `writer` did at that time, by what
  * `who` knows? */
 int gdr_emu_fenced(gdr_emu *e, int who, int writer, uint32_t clock);

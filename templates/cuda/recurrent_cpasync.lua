@@ -1,0 +1,68 @@
+-- recurrent_cpasync.lua: the op `recurrent` for S as [V][K] in blocks that stay
+-- on the card and are fed by cp.async: sm_80, sm_86, sm_89.
+
+local function full(c, s) return c.tile_v == vk_tile(s.K, s.V, s.state) end
+local function small(d) return d.smem_bytes < 131072 end
+
+-- 64 to 96 KiB of 16 KiB tiles on a multiprocessor, 48 to 64 on a small one.
+local function deep(c, s, d)
+  if full(c, s) then
+    return c.blocks * c.stages <= (small(d) and 4 or 6) and c.stages <= 3
+  end
+  if small(d) then return c.blocks * c.stages == (c.blocks == 2 and 8 or 6) end
+  return c.blocks == 3 and c.stages == 4
+end
+
+return {
+  op = "recurrent",
+  doc = "blocks that stay, each thread fed by cp.async",
+  steps = {
+    { entry = "gdr_kernel",
+      grid = { "min(b*hv*ceil(v/@(tile_v)),sms*@(blocks))" },
+      block = "@(32 * warps)",
+      smem = "@(stages * tile_v * K * bytes(state) + vk_packets(K, state, lanes))",
+      in_flight = "@(stages * tile_v * K * bytes(state))" },
+  },
+  tune = {
+    tile_v = { values = { 8, 16, 32, 64 }, doc = "rows of S in a tile" },
+    stages = { values = { 2, 3, 4 }, doc = "tiles of a block on their way" },
+    warps = { values = { 4, 8 }, doc = "warps of a block" },
+    lanes = { values = { 8, 16, 32 },
+      doc = "lanes of a row: few need fewer shuffles, many fewer registers" },
+    blocks = { values = { 2, 3 }, doc = "blocks of a multiprocessor" },
+  },
+  where = {
+    { "a row takes 16 registers of a lane, or 32 lanes",
+      function(c, s) return c.lanes == vk_lanes(s.K) end },
+    { "a tile is 16 KiB or half of that, or has all rows",
+      function(c, s)
+        return full(c, s) or 2 * c.tile_v == vk_tile(s.K, s.V, s.state)
+      end },
+    { "a thread holds a part of some row",
+      function(c) return 32 * c.warps <= c.tile_v * c.lanes end },
+    { "8 warps where 4 held more than 32 numbers each",
+      function(c, s)
+        local many = vk_held(s, c, 4) > 32 and c.tile_v * c.lanes >= 256
+        return c.warps == (many and 8 or 4)
+      end },
+    { "a thread holds at most 64 numbers of S",
+      function(c, s) return vk_held(s, c, c.warps) <= 64 end },
+    { "3 blocks of 8 warps have too few registers",
+      function(c) return c.blocks < 3 or c.warps < 8 end },
+    { "enough on its way to hide latency, and no more", deep },
+    { "a multiprocessor has room for its blocks",
+      function(c, s, d)
+        local most = c.stages * c.tile_v * s.K * bytes(s.state) + 1024 +
+                     vk_packets(s.K, s.state, c.lanes)
+        return c.blocks * most <= d.smem_bytes
+      end },
+  },
+  applies = {
+    { "cp.async needs sm_80, and sm_90 has bulk copies",
+      function(s, d) return sm(d.arch) >= 80 and sm(d.arch) < 90 end },
+    { "only [V][K]: there a row is one run of bytes",
+      function(s) return s.layout == "vk" end },
+  },
+  -- The results of two configs differ only where a sum has another tree.
+  reduction = { "lanes" },
+}
