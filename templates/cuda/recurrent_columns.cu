@@ -188,7 +188,7 @@ DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
     int i = @(threads - 1) - thread_index();
     if (i < count)
         x.to[i] = state_after(p, from, w.b, w.hv, t + i);
-    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t);
+    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t, t > 0);
 }
 
 /* ---- the recurrence ---- */

@@ -15,6 +15,13 @@
 //@ local ragged_k, ragged_v = K // N % L ~= 0, V % tile_v ~= 0
 //@ local own = math.max(1, rows // L)      -- rows whose sums a lane gets
 //@ local chains = vectors * N > 16 and 4 or 2
+//@ -- Blocks for which a thread's registers suffice without spilling, where more
+//@ -- than the compiler would allow by itself were measured to be faster (H100).
+//@ local resident = 1
+//@ if rows * vectors * N == 64 then
+//@     local lean = state ~= "f32" and L == (rank == 1 and 4 or 8)
+//@     resident = K == 128 and V == 128 and (lean and 4 or 3) or 1
+//@ end
 //@ -- Between tokens S is more than the state's dtype holds.
 //@ local wider = state ~= "f32" and not round_between_tokens
 
@@ -28,7 +35,7 @@ enum {
 
 /* What this thread works at. */
 struct work {
-    i64 b, hv, h;
+    int b, hv, h;
     i64 at;    /* its first element in a head's state */
     int row;   /* its first row */
     int lane;  /* in its group */
@@ -40,9 +47,9 @@ DEVICE work find_work(const gdr_recurrent_params &p)
     u32 block = (u32)block_index(), head = block / @(ceil_div(V, tile_v));
     int thread = thread_index();
     work w;
-    w.b = head / (u32)p.Hv;
-    w.hv = head % (u32)p.Hv;
-    w.h = key_head(p, w.hv);
+    w.b = (int)(head / (u32)p.Hv);
+    w.hv = (int)(head % (u32)p.Hv);
+    w.h = (int)key_head(p, w.hv);
     w.lane = thread % LANES;
     w.group = thread % 32 - w.lane;
     w.row = (int)(block % @(ceil_div(V, tile_v))) * @(tile_v) +
@@ -315,7 +322,7 @@ DEVICE void run_row(const gdr_recurrent_params &p, const work &w,
 //@ include "cuda/rows_packet.cuh"
 //@ end
 
-KERNEL LAUNCH_BOUNDS(@(32 * warps), @(blocks))
+KERNEL LAUNCH_BOUNDS(@(32 * warps), @(resident))
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
 //@ if pdl == 1 then
