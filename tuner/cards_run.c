@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* ---- starting ---- */
 
 static void close_pipe(int pipe[2])
@@ -196,7 +194,7 @@ static void listen_all(crew *c)
         }
         if (!open)
             return;
-        if (poll(fd, (nfds_t)(2 * c->n), 200) <= 0)
+        if (poll(fd, 2 * (nfds_t)c->n, 200) <= 0)
             continue;
         for (int i = 0; i < 2 * c->n; i++)
             if (c->stream[i].fd >= 0 && fd[i].revents)

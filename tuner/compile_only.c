@@ -401,6 +401,9 @@ static gdr_status run_piece(run *r, const gdr_chip *chip,
     if (st == GDR_OK && !r->result->interrupted) {
         if (p.space)
             take_all(&p);
+        if (!p.sum.good)
+            gdr_report_say(r->o->report, 0, "%s %s: no variant is good",
+                           chip->arch, p.problem);
         gdr_compile_report_problem(r->report, chip, p.problem, &p.sum);
         add_up(r->result, &p.sum);
     }

@@ -1,5 +1,6 @@
 /* explain_print.c - an explanation as text and as JSON. */
 #include "explain_internal.h"
+#include "facts.h"
 #include "race.h"
 #include "text.h"
 #include <limits.h>
@@ -68,6 +69,28 @@ static gdr_status pair(gdr_columns *c, const char *key, const char *format, ...)
     return status;
 }
 
+/* What a card's compiler said, and what a launch costs without a graph. */
+static gdr_status add_facts(const gdr_explanation *e, gdr_columns *c)
+{
+    gdr_facts f = gdr_facts_of(e->r->store, &e->winner->row);
+    char time[32], spills[48] = "";
+    gdr_status s = GDR_OK;
+
+    if (f.spill_bytes)
+        snprintf(spills, sizeof spills, " (%lld bytes spilled)",
+                 (long long)f.spill_bytes);
+    if (f.known)
+        s = pair(c, "block", "%lld registers a thread%s, %.1f KB shared",
+                 (long long)f.registers, spills, (double)f.smem_bytes / 1024);
+    if (s == GDR_OK && f.occupancy > 0)
+        s = pair(c, "occupancy", "%.0f %%, %.1f KB in flight on an SM",
+                 100 * f.occupancy, (double)f.in_flight / 1024);
+    gdr_text_time(f.eager_ns, time, sizeof time);
+    if (s == GDR_OK && f.eager_ns > 0)
+        s = pair(c, "eager", "%s launched one by one, without a graph", time);
+    return s;
+}
+
 static gdr_status add_figures(const gdr_explanation *e, gdr_columns *c)
 {
     const gdr_choice_row *row = &e->winner->row.choice;
@@ -89,7 +112,7 @@ static gdr_status add_figures(const gdr_explanation *e, gdr_columns *c)
         s = pair(c, "noise",
                  "two runs of the same code differ by up to %.1f %%",
                  100 * row->noise);
-    return s;
+    return s == GDR_OK ? add_facts(e, c) : s;
 }
 
 /* The command that tunes this call into this database. */

@@ -151,11 +151,6 @@ static void say_compiled(const program *p, const gdr_compile_only_result *r)
                        "more than %d variants of a problem: constraints are "
                        "missing",
                        GDR_COMPILE_ONLY_CONFIGS);
-    if (r->missing)
-        gdr_report_say(p->report, 0,
-                       "%lld times a problem has no variant for an "
-                       "architecture",
-                       (long long)r->missing);
     if (r->ptx_missing)
         gdr_report_say(p->report, 0, "%lld problems have no default as PTX",
                        (long long)r->ptx_missing);

@@ -3,6 +3,7 @@
  * line or object for each finished problem. Results go to out, words to err.
  */
 #include "json.h"
+#include "facts.h"
 #include "report_internal.h"
 #include "text.h"
 #include <math.h>
@@ -217,8 +218,25 @@ static char *default_config(gdr_report *r, const gdr_winner_row *row)
     return l.config;
 }
 
+/* What a card has, and a cpu has not. */
+static void put_facts(json_t *o, const gdr_facts *f)
+{
+    if (f->known) {
+        json_object_set_new(o, "registers", json_integer(f->registers));
+        json_object_set_new(o, "spill_bytes", json_integer(f->spill_bytes));
+        json_object_set_new(o, "smem_bytes", json_integer(f->smem_bytes));
+    }
+    if (f->occupancy > 0)
+        json_object_set_new(o, "occupancy", gdr_json_number(f->occupancy));
+    if (f->in_flight > 0)
+        json_object_set_new(o, "in_flight", json_integer(f->in_flight));
+    if (f->eager_ns > 0)
+        json_object_set_new(o, "eager_ns", gdr_json_number(f->eager_ns));
+}
+
 static void print_object(gdr_report *r, const gdr_winner_row *row)
 {
+    gdr_facts facts = gdr_facts_of(r->store, row);
     const gdr_choice_row *c = &row->choice;
     gdr_rates f = gdr_rates_of(c);
     const struct {
@@ -237,6 +255,7 @@ static void print_object(gdr_report *r, const gdr_winner_row *row)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(o, numbers[i].key,
                             gdr_json_number(numbers[i].value));
+    put_facts(o, &facts);
     json_object_set_new(o, "default", gdr_json_text(fallback));
     json_object_set_new(o, "match",
                         gdr_json_text(gdr_report_match(r, &row->device)));

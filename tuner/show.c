@@ -1,5 +1,6 @@
 /* show.c - the table of winners. */
 #include "columns.h"
+#include "facts.h"
 #include "report_internal.h"
 #include "text.h"
 #include "winners.h"
@@ -11,6 +12,7 @@ typedef struct table {
     const char *only;
     gdr_columns *columns; /* NULL for JSON */
     char *heading;        /* of the last group */
+    int cards; /* some winner has what only cards have: columns for that */
     int64_t n;
     gdr_status status;
 } table;
@@ -27,6 +29,9 @@ static gdr_status add_heading(table *t, const gdr_winner_row *row)
 {
     static const char *const names[] = {"extents", "config",   "time", "GB/s",
                                         "gain",    "roofline", "match"};
+    static const char *const of_cards[] = {
+        "extents",   "config",    "time",         "GB/s",  "gain", "roofline",
+        "registers", "occupancy", "KB in flight", "eager", "match"};
     char *text = NULL;
     if (asprintf(&text, "%.*s on %s (%s)", statics_length(row->choice.problem),
                  row->choice.problem, row->device.name, row->device.kind) < 0)
@@ -41,10 +46,31 @@ static gdr_status add_heading(table *t, const gdr_winner_row *row)
     if (status == GDR_OK)
         status = gdr_columns_heading(t->columns, text);
     if (status == GDR_OK)
-        status = gdr_columns_row(t->columns, names);
+        status = gdr_columns_row(t->columns, t->cards ? of_cards : names);
     free(t->heading);
     t->heading = text;
     return status;
+}
+
+/* With the columns of cards, "-" where there is nothing. */
+static gdr_status add_card_row(table *t, const gdr_winner_row *row,
+                               const char *const cells[7])
+{
+    gdr_facts f = gdr_facts_of(t->report->store, row);
+    char registers[24] = "-", occupancy[24] = "-", flying[24] = "-";
+    char eager[32] = "-";
+    if (f.known)
+        snprintf(registers, sizeof registers, "%lld", (long long)f.registers);
+    if (f.occupancy > 0)
+        snprintf(occupancy, sizeof occupancy, "%.0f %%", 100 * f.occupancy);
+    if (f.in_flight > 0)
+        snprintf(flying, sizeof flying, "%.1f", (double)f.in_flight / 1024);
+    if (f.eager_ns > 0)
+        gdr_text_time(f.eager_ns, eager, sizeof eager);
+    const char *all[] = {cells[0], cells[1], cells[2],  cells[3],
+                         cells[4], cells[5], registers, occupancy,
+                         flying,   eager,    cells[6]};
+    return gdr_columns_row(t->columns, all);
 }
 
 static gdr_status add_row(table *t, const gdr_winner_row *row)
@@ -66,13 +92,25 @@ static gdr_status add_row(table *t, const gdr_winner_row *row)
                            gain,
                            roofline,
                            match ? match : "-"};
-    return gdr_columns_row(t->columns, cells);
+    return t->cards ? add_card_row(t, row, cells)
+                    : gdr_columns_row(t->columns, cells);
+}
+
+static int any_facts(const gdr_report *r, const gdr_winners *w)
+{
+    for (int64_t i = 0; i < w->n; i++) {
+        gdr_facts f = gdr_facts_of(r->store, &w->winner[i].row);
+        if (gdr_facts_any(&f))
+            return 1;
+    }
+    return 0;
 }
 
 static gdr_status print_table(gdr_report *r, const gdr_winners *w)
 {
-    table t = {.report = r};
-    gdr_status status = gdr_columns_open("llrrrrl", &t.columns);
+    table t = {.report = r, .cards = any_facts(r, w)};
+    gdr_status status =
+        gdr_columns_open(t.cards ? "llrrrrrrrrl" : "llrrrrl", &t.columns);
     for (int64_t i = 0; i < w->n && status == GDR_OK; i++) {
         status = add_heading(&t, &w->winner[i].row);
         if (status == GDR_OK)

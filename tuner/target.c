@@ -24,8 +24,8 @@ gdr_status gdr_target_open(const char *name, const gdr_device_options *options,
     const gdr_backend *backend = gdr_target_emu.backend;
     gdr_status st;
 
-    if (name && !strncmp(name, "emu:", 4))
-        st = backend->open(name + 4, options, dev, msg, n);
+    if (name && (!strcmp(name, "emu") || !strncmp(name, "emu:", 4)))
+        st = backend->open(name + 3 + (name[3] == ':'), options, dev, msg, n);
     else
         st = gdr_backend_open(name, options, &backend, dev, msg, n);
     if (st != GDR_OK)

@@ -24,7 +24,7 @@ typedef struct gdr_tune_options {
     const char *command;   /* the command line, for the record */
     double budget_s;       /* 0: none */
     double deadline_s;     /* least silence that kills a worker; 0: 2 s */
-    int jobs;              /* 0: as many as the device has threads */
+    int jobs;              /* 0: as many as there are threads */
     int64_t seed;
     int fresh, dry_run;
     int share, shares; /* this process's part of the problems, 0-based; shares

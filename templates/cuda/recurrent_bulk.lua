@@ -51,8 +51,11 @@ return {
       end },
     { "a thread holds at most 64 numbers of S",
       function(c, s) return vk_held(s, c, c.warps) <= 64 end },
-    { "3 blocks of 8 warps have too few registers",
-      function(c) return c.blocks < 3 or c.warps < 8 end },
+    { "3 blocks of 8 warps, or 2 that write two dtypes, have too few registers",
+      function(c, s)
+        local both = s.contract == "snapshots" and s.state ~= "f32"
+        return c.warps < 8 or c.blocks < (both and 2 or 3)
+      end },
     { "enough on its way to hide latency, and no more", deep },
     { "a multiprocessor has room for its blocks",
       function(c, s, d)

@@ -1,6 +1,11 @@
 -- recurrent_columns.lua: [K][V] states. A lane owns a vector of columns, lanes
 -- and warps split K; S stays in registers through all tokens of a call.
 
+-- The block for a small batch: little work, and few registers if that is enough.
+local function small(c, s)
+  return c.tile_v == 16 and (columns(s, c).floats <= 32 or c.warps == 8)
+end
+
 local function narrow(s, d) return d.sms > 16 and 16 or 32 end
 
 return {
@@ -24,6 +29,9 @@ return {
   applies = {
     { "only [K][V]", function(s) return s.layout == "kv" end },
   },
+  applies = {
+    { "only [K][V]", function(s) return s.layout == "kv" end },
+  },
   where = {
     { "a row of a tile is read by one warp",
       function(c, s) return columns(s, c).lanes <= 32 end },
@@ -38,14 +46,15 @@ return {
       function(c, s) return c.tile_v == 16 or c.tile_v < 2 * s.V end },
     { "rank: S is rounded after each token",
       function(c, s) return c.rank == 0 or not s.round_between_tokens end },
-    { "rank: the plain loop is tried with 32 columns",
+    { "rank: the plain loop is tried with the smallest block",
       function(c, s)
-        return c.rank == 1 or s.round_between_tokens or c.tile_v == 32
+        return c.rank == 1 or s.round_between_tokens or
+          small(c, s) and c.pdl == 0
       end },
     { "pdl: cards since sm_90 have it",
       function(c, s, d) return c.pdl == 0 or sm(d.arch) >= 90 end },
-    { "pdl: it hides a launch, which matters where tiles are small",
-      function(c) return c.pdl == 0 or c.tile_v == 16 end },
+    { "pdl: it hides a launch, which matters where blocks are small",
+      function(c, s) return c.pdl == 0 or small(c, s) end },
   },
   -- Each has another order of the sums over K, or another form of them.
   reduction = { "rank", "tile_v", "warps" },

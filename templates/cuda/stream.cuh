@@ -103,7 +103,8 @@ DEVICE void run_stream(const gdr_recurrent_params &p, source &from,
         if (next.n != w.now.n && next.n < count_tiles(p))
             then = find_tile(p, next.n);
         if (next.n < count_tiles(p))
-            prepare_packet(p, then, next.t, tokens + (1 - turn) * PACKET * TOKEN);
+            prepare_packet(p, then, next.t,
+                           tokens + (1 - turn) * PACKET * TOKEN);
         if (w.now.t == 0)
             take_tile(p, from, w.now.n, w.of, me, w.at, w.s);
         run_packet(p, tokens + turn * PACKET * TOKEN, me, then, next.t, w);
