@@ -31,11 +31,13 @@ const char gdr_options_help[] =
     "  --seed N              of data and order (1)\n"
     "  --fresh               ignore what earlier runs found\n"
     "  --dry-run             say what would be done\n"
+    "  --check-only          check every variant, time nothing\n"
     "  --compile-only        compile everything for cards that need not be "
     "here\n"
     "  --arch sm_NN,...      which ones (sm_75 to sm_120a)\n"
     "  --templates DIR       files here replace the ones in the program\n"
     "  --json                results as JSON lines on stdout\n"
+    "  --csv                 show: the winners as CSV\n"
     "  --quiet, --verbose    less, more\n"
     "  --help, --version\n"
     "\n"
@@ -172,6 +174,8 @@ static const rule rules[] = {
     {"jobs", 1, 0, 0, take_jobs},
     {"seed", 1, 0, 0, take_seed},
     {"fresh", 0, offsetof(gdr_options, tune.fresh), 0, NULL},
+    {"check-only", 0, offsetof(gdr_options, tune.check_only), 0, NULL},
+    {"csv", 0, offsetof(gdr_options, report.csv), 0, NULL},
     {"dry-run", 0, offsetof(gdr_options, tune.dry_run), 0, NULL},
     {"compile-only", 0, offsetof(gdr_options, compile_only), 0, NULL},
     {"arch", 1, 0, offsetof(gdr_options, arch), NULL},

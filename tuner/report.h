@@ -12,6 +12,7 @@
 typedef struct gdr_report gdr_report;
 
 typedef struct gdr_report_options {
+    int csv;                  /* show: a table for programs */
     int json, quiet, verbose; /* json: results as JSON lines on stdout */
     FILE *out, *err;          /* results; progress and messages */
 } gdr_report_options;

@@ -124,6 +124,29 @@ static gdr_status print_table(gdr_report *r, const gdr_winners *w)
     return status;
 }
 
+/* Configs and names have no quotes in them; problems have no commas. */
+static void print_csv(gdr_report *r, const gdr_winners *w)
+{
+    fputs("problem,device,kernel,config,time_us,spread,gain,eager_us,"
+          "gb_per_s,copy_gb_per_s,percent_of_copy,registers,occupancy,"
+          "kb_in_flight\n",
+          r->o.out);
+    for (int64_t i = 0; i < w->n; i++) {
+        const gdr_winner_row *row = &w->winner[i].row;
+        gdr_facts f = gdr_facts_of(r->store, row);
+        gdr_rates rate = gdr_rates_of(&row->choice);
+        fprintf(r->o.out,
+                "%s,\"%s\",%s,%s,%.3f,%.4f,%.3f,%.3f,%.1f,%.1f,%.1f,%lld,"
+                "%.2f,%.1f\n",
+                row->choice.problem, row->device.name, row->variant.kernel,
+                row->variant.config, row->choice.time_ns / 1e3,
+                row->choice.spread, row->choice.gain, f.eager_ns / 1e3,
+                rate.gbps, row->choice.roofline_bytes_per_s / 1e9,
+                100 * rate.roofline, (long long)f.registers, f.occupancy,
+                (double)f.in_flight / 1024);
+    }
+}
+
 gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,
                            int64_t *n)
 {
@@ -134,6 +157,8 @@ gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,
     gdr_report_clear(r);
     if (status == GDR_OK && w.n == 0)
         gdr_report_say(r, 1, "nothing is tuned yet: run gdr-tune");
+    else if (status == GDR_OK && r->o.csv)
+        print_csv(r, &w);
     else if (status == GDR_OK && !r->o.json)
         status = print_table(r, &w);
     for (int64_t i = 0; status == GDR_OK && r->o.json && i < w.n; i++)

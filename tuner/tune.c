@@ -58,10 +58,10 @@ static void count_work(tuning *t, const job *j)
     t->todo += j->n_todo;
 }
 
-/* A device that checks and never times: every variant, and no winner. */
+/* Asked for, or on a device that cannot time: every variant, and no winner. */
 static int only_checks(const tuning *t)
 {
-    return !t->session.target->time;
+    return t->session.o->check_only || !t->session.target->time;
 }
 
 static int skip_too_big(tuning *t, const gdr_problem *p)

@@ -27,6 +27,7 @@ typedef struct gdr_tune_options {
     int jobs;              /* 0: as many as there are threads */
     int64_t seed;
     int fresh, dry_run;
+    int check_only;    /* every variant is judged, nothing is timed */
     int share, shares; /* this process's part of the problems, 0-based; shares
                           0: all of them, and nobody else is at work */
     int loud_workers;  /* keep their stderr */
