@@ -4,6 +4,7 @@
  * by `GDR_UPDATE_GOLDEN=1 build/tests/test_generator`.
  */
 #include "../runtime/geometry.h"
+#include "../tuner/chip.h"
 #include "generator_fixture.h"
 
 #include <setjmp.h>
@@ -90,12 +91,12 @@ static int first_difference(const char *a, const char *b)
     return line;
 }
 
-/* Compares with tests/golden/NAME.c, or writes it. */
+/* Compares with tests/golden/NAME, or writes it. */
 static int differs(const char *name, const char *source)
 {
     char path[256];
     int wrong;
-    snprintf(path, sizeof(path), "tests/golden/%s.c", name);
+    snprintf(path, sizeof(path), "tests/golden/%s", name);
     if (getenv("GDR_UPDATE_GOLDEN")) {
         FILE *f = fopen(path, "wb");
         assert_non_null(f);
@@ -122,7 +123,7 @@ static void steps_expand_as_ever(void **state)
         char name[32];
         char *source =
             expand(g, plain_statics, "test/pair", "n=4 spare=0 chunk=16", n);
-        snprintf(name, sizeof(name), "pair.%d", n);
+        snprintf(name, sizeof(name), "pair.%d.c", n);
         wrong += differs(name, source);
         free(source);
         assert_string_equal(gdr_generator_errmsg(g),
@@ -134,7 +135,32 @@ static void steps_expand_as_ever(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Each step of the first config of each cpu kernel, on one pinned device. */
+/* Each step of the first config of each kernel, on one pinned device. */
+static int kernels_differ(gdr_generator *g, const gdr_generator_device *d,
+                          const char *statics, const char *shape)
+{
+    gdr_space *space = space_on(g, statics, d);
+    const char *last = "";
+    int wrong = 0;
+    for (int64_t j = 0; j < space->n_candidates; j++) {
+        const gdr_candidate *c = &space->candidate[j];
+        if (!strcmp(c->kernel, last))
+            continue;
+        last = c->kernel;
+        for (int n = 0; n < c->n_steps; n++) {
+            char name[96];
+            char *source = expand(g, statics, c->kernel, c->config, n);
+            snprintf(name, sizeof(name), "%s.%s.%d.%s", c->kernel, shape, n,
+                     strcmp(d->kind, "cuda") == 0 ? "cu" : "c");
+            *strchr(name, '/') = '.';
+            wrong += differs(name, source);
+            free(source);
+        }
+    }
+    gdr_space_close(space);
+    return wrong;
+}
+
 static void kernels_expand_as_ever(void **state)
 {
     static const struct {
@@ -143,30 +169,23 @@ static void kernels_expand_as_ever(void **state)
         {"final.vk", "recurrent:final:vk:bf16/f32:k128v128:l2norm:g"},
         {"ring.kv", "recurrent:ring:kv:bf16/bf16:k128v128:l2norm:g:round"},
     };
+    static const char *const archs[] = {"sm_80", "sm_90a"};
     gdr_generator *g = open_generator(NULL);
     gdr_generator_device d = device_of("cpu");
     int wrong = 0;
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        gdr_space *space = space_on(g, rows[i].statics, &d);
-        const char *last = "";
-        for (int64_t j = 0; j < space->n_candidates; j++) {
-            const gdr_candidate *c = &space->candidate[j];
-            if (!strcmp(c->kernel, last))
-                continue;
-            last = c->kernel;
-            for (int n = 0; n < c->n_steps; n++) {
-                char name[96];
-                char *source =
-                    expand(g, rows[i].statics, c->kernel, c->config, n);
-                snprintf(name, sizeof(name), "%s.%s.%d", c->kernel,
-                         rows[i].name, n);
-                *strchr(name, '/') = '.';
-                wrong += differs(name, source);
-                free(source);
-            }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        wrong += kernels_differ(g, &d, rows[i].statics, rows[i].name);
+    for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
+        char msg[512], shape[64];
+        const gdr_chip *chip;
+        assert_int_equal(gdr_chip_find(archs[i], &chip, msg, sizeof(msg)),
+                         GDR_OK);
+        d = gdr_chip_traits(chip);
+        for (size_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++) {
+            snprintf(shape, sizeof(shape), "%s.%s", archs[i], rows[j].name);
+            wrong += kernels_differ(g, &d, rows[j].statics, shape);
         }
-        gdr_space_close(space);
     }
     gdr_generator_close(g);
     assert_int_equal(wrong, 0);
