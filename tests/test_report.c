@@ -43,7 +43,7 @@ static void open_sink(sink *s, int json, int quiet, int verbose)
     s->out = open_memstream(&s->out_text, &s->out_n);
     s->err = open_memstream(&s->err_text, &s->err_n);
     assert_true(s->out && s->err);
-    gdr_report_options o = {json, quiet, verbose, s->out, s->err};
+    gdr_report_options o = {json, quiet, verbose, s->out, s->err, 0};
     assert_int_equal(gdr_report_open(&o, &s->report), GDR_OK);
 }
 

@@ -12,9 +12,9 @@
 typedef struct gdr_report gdr_report;
 
 typedef struct gdr_report_options {
-    int csv;                  /* show: a table for programs */
     int json, quiet, verbose; /* json: results as JSON lines on stdout */
     FILE *out, *err;          /* results; progress and messages */
+    int csv;                  /* show: a table for programs */
 } gdr_report_options;
 
 /* Colour and the redrawn line are for terminals only, colour not with NO_COLOR;
