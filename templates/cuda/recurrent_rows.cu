@@ -322,17 +322,7 @@ DEVICE void run_row(const gdr_recurrent_params &p, const work &w,
 //@ include "cuda/rows_packet.cuh"
 //@ end
 
-//@ if rank == 0 and resident > 1 then
-#if __CUDA_ARCH__ >= 900
-enum { RESIDENT = @(resident) };
-#else /* ptxas would spill */
-enum { RESIDENT = 1 };
-#endif
-//@ else
-enum { RESIDENT = @(resident) };
-//@ end
-
-KERNEL LAUNCH_BOUNDS(@(32 * warps), RESIDENT)
+KERNEL LAUNCH_BOUNDS(@(32 * warps), @(resident))
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
 //@ if pdl == 1 then

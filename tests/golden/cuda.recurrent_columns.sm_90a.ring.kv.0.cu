@@ -63,7 +63,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")

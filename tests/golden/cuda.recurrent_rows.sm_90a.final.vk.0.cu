@@ -59,7 +59,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")
@@ -843,16 +847,12 @@ DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
 }
 #line 324 "templates/cuda/recurrent_rows.cu"
 
-#line 332 "templates/cuda/recurrent_rows.cu"
-enum { RESIDENT = 1 };
-#line 334 "templates/cuda/recurrent_rows.cu"
-
-KERNEL LAUNCH_BOUNDS(128, RESIDENT)
+KERNEL LAUNCH_BOUNDS(128, 1)
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
-#line 339 "templates/cuda/recurrent_rows.cu"
+#line 329 "templates/cuda/recurrent_rows.cu"
     grid_wait();
-#line 341 "templates/cuda/recurrent_rows.cu"
+#line 331 "templates/cuda/recurrent_rows.cu"
     work w = find_work(p);
     slots at = find_slots(p, w.b, w.hv);
     loaded s;
@@ -860,14 +860,14 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
         write_zeros(p, w);
         return;
     }
-#line 356 "templates/cuda/recurrent_rows.cu"
+#line 346 "templates/cuda/recurrent_rows.cu"
     load_rows((const f32 *)p.state + at.read, w, s);
-#line 358 "templates/cuda/recurrent_rows.cu"
+#line 348 "templates/cuda/recurrent_rows.cu"
     grid_release();
-#line 363 "templates/cuda/recurrent_rows.cu"
+#line 353 "templates/cuda/recurrent_rows.cu"
     if (rows_aligned(p))
         run_tokens<true>(p, w, at, s);
     else
         run_tokens<false>(p, w, at, s);
-#line 368 "templates/cuda/recurrent_rows.cu"
+#line 358 "templates/cuda/recurrent_rows.cu"
 }
