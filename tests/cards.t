@@ -19,8 +19,8 @@ passes() {
     if "$@" >"$dir/log" 2>&1; then
         echo "ok $n - $name"
     else
-        failed=1
         echo "not ok $n - $name: exit code $?"
+        failed=1
         echo "# $*"
     fi
     tail -n 12 "$dir/log" | sed 's/^/# /'

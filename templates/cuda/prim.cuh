@@ -151,6 +151,14 @@ DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
 
+/* x, of which the compiler knows nothing: what follows from it is made where it
+ * is used, not ahead of a loop, where it would take registers. */
+DEVICE int opaque(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 /* ---- threads together ---- */
 
 DEVICE void block_sync(void) { __syncthreads(); }
