@@ -198,7 +198,9 @@ static gdr_status ready(void *dev, void *kernel_handle, char *msg, size_t n)
 {
     device *d = dev;
 
-    (void)kernel_handle, (void)msg, (void)n;
+    (void)kernel_handle;
+    if (msg && n > 0)
+        msg[0] = 0;
     if (!d->parallel_for)
         gdr_pool_run(d->pool, d->info.sms, nothing, NULL);
     return GDR_OK;

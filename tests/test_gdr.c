@@ -404,7 +404,12 @@ static void test_tuned(void **state)
     assert_string_equal(info.problem, STATICS " / b16t1hk2hv4");
     assert_string_equal(info.reduction, "test");
     assert_float_equal(info.time_ns, 1234.5, 0);
+    assert_true(info.regret < 0); /* nobody measured b12 */
+    assert_memory_equal(info.run, "gdr-tune 0, ", 12);
+    assert_non_null(strstr(info.run, ", test, cc"));
     assert_int_equal(info.workspace_bytes, 12 * 256);
+    assert_int_equal(gdr_preload(e.set, NULL, 0), GDR_OK);
+    assert_int_equal(gdr_set_misses(e.set), 3); /* near, edge, near */
     info.size = 8;
     assert_int_equal(gdr_plan_describe(&plan, &c->p.x, &info), GDR_ERR_ARG);
     free_call(c);

@@ -1,5 +1,6 @@
 /* agenda.c - reads problems into groups. */
 #include "agenda.h"
+#include "misses_read.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -134,26 +135,54 @@ static gdr_status read_only(reader *r, const char *const *only, int n_only,
     return GDR_OK;
 }
 
-gdr_status gdr_agenda_read(gdr_generator *g, const char *const *shapes,
-                           int n_shapes, const char *const *only, int n_only,
+static gdr_status read_misses(reader *r, const char *path)
+{
+    gdr_problem *p;
+    int n;
+    gdr_status st = gdr_misses_read(path, &p, &n, r->msg, r->n);
+
+    for (int i = 0; i < n && st == GDR_OK; i++)
+        if (passes(r, &p[i]))
+            st = add(r->out, &p[i]);
+    free(p);
+    return st;
+}
+
+static gdr_status read_sources(reader *r, gdr_generator *g,
+                               const gdr_agenda_sources *from)
+{
+    gdr_status st = GDR_OK;
+
+    if (from->misses)
+        st = read_misses(r, from->misses);
+    for (int i = 0; i < from->n_shapes && st == GDR_OK; i++)
+        st = read_list(r, g, from->shapes[i]);
+    if (st == GDR_OK && !from->misses && !from->n_shapes &&
+        (!from->n_only || r->n_filters))
+        st = read_list(r, g, gdr_agenda_default);
+    return st;
+}
+
+gdr_status gdr_agenda_read(gdr_generator *g, const gdr_agenda_sources *from,
                            gdr_agenda *out, char *msg, size_t n)
 {
-    gdr_problem *filter = calloc((size_t)n_only + 1, sizeof *filter);
+    gdr_problem *filter = calloc((size_t)from->n_only + 1, sizeof *filter);
     reader r = {.out = out, .filter = filter, .msg = msg, .n = n};
     gdr_status st;
 
     memset(out, 0, sizeof *out);
     if (!filter)
         return GDR_ERR_NO_MEMORY;
-    st = read_only(&r, only, n_only, filter);
-    for (int i = 0; i < n_shapes && st == GDR_OK; i++)
-        st = read_list(&r, g, shapes[i]);
-    if (st == GDR_OK && !n_shapes && (!n_only || r.n_filters))
-        st = read_list(&r, g, gdr_agenda_default);
+    st = read_only(&r, from->only, from->n_only, filter);
+    if (st == GDR_OK)
+        st = read_sources(&r, g, from);
     if (st == GDR_OK && out->problems == 0) {
-        snprintf(msg, n,
-                 "no problem left: the shape list has none with the "
-                 "static part given by --only");
+        if (from->misses && !r.n_filters)
+            snprintf(msg, n, "%s: nothing was missed", from->misses);
+        else
+            snprintf(msg, n,
+                     "no problem left: the shape list has none with the "
+                     "static part given by --only");
         st = GDR_ERR_ARG;
     }
     if (st == GDR_ERR_NO_MEMORY)

@@ -21,13 +21,21 @@ typedef struct gdr_agenda {
     int64_t problems;
 } gdr_agenda;
 
+/* Where problems come from. */
+typedef struct gdr_agenda_sources {
+    const char *const *shapes; /* names or files of lists */
+    int n_shapes;
+    const char *const *only;
+    int n_only;
+    const char *misses; /* a file of gdr_misses_append, or NULL */
+} gdr_agenda_sources;
+
 /*
- * shapes: names or files of lists; none: the default list. only: a problem with
- * extents is tuned, in a list or not (and without shapes no list is read); a
- * static text keeps what a list has of it. Errors name the text and the remedy.
+ * only: a problem with extents is tuned, in a list or not; a static text keeps
+ * what lists and misses have of it. Where nothing else names problems the
+ * default list does. Errors name the text and the remedy.
  */
-gdr_status gdr_agenda_read(gdr_generator *g, const char *const *shapes,
-                           int n_shapes, const char *const *only, int n_only,
+gdr_status gdr_agenda_read(gdr_generator *g, const gdr_agenda_sources *from,
                            gdr_agenda *out, char *msg, size_t n);
 /* Keeps part `share` of `shares`: by static problems where there are enough, so
  * that each is compiled and checked once, else by problems. The parts are even,

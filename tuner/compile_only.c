@@ -441,6 +441,8 @@ static gdr_status run_all(run *r)
 
 static gdr_status open_run(run *r, const char *archs)
 {
+    const gdr_agenda_sources from = {r->o->shapes, r->o->n_shapes, r->o->only,
+                                     r->o->n_only, r->o->misses};
     char identity[1024];
     int jobs = r->o->jobs > 0 ? r->o->jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
     gdr_status st = gdr_nvrtc_identity(identity, sizeof identity, r->msg, r->n);
@@ -454,9 +456,7 @@ static gdr_status open_run(run *r, const char *archs)
             generator_failed(r, st);
     }
     if (st == GDR_OK)
-        st =
-            gdr_agenda_read(r->generator, r->o->shapes, r->o->n_shapes,
-                            r->o->only, r->o->n_only, &r->agenda, r->msg, r->n);
+        st = gdr_agenda_read(r->generator, &from, &r->agenda, r->msg, r->n);
     if (st == GDR_OK)
         st = gdr_compile_once_open(&nvrtc, jobs, limit_s, &r->compiler);
     if (st != GDR_OK)

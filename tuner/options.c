@@ -23,6 +23,7 @@ const char gdr_options_help[] =
     "  --shapes NAME|FILE    list of problems, repeatable (qwen3.5)\n"
     "  --only PROBLEM        only this one; a static text filters the "
     "list\n"
+    "  --from-misses FILE    what engines asked for and did not find tuned\n"
     "  --db FILE             database ($GDR_DB, else "
     "~/.local/share/gdr/gdr.db)\n"
     "  --budget SECONDS      time for all of it, shared out evenly\n"
@@ -168,6 +169,7 @@ static const rule rules[] = {
     {"device", 1, 0, offsetof(gdr_options, tune.device), NULL},
     {"shapes", 1, 0, 0, take_shapes},
     {"only", 1, 0, 0, take_only},
+    {"from-misses", 1, 0, offsetof(gdr_options, tune.misses), NULL},
     {"db", 1, 0, offsetof(gdr_options, tune.db), NULL},
     {"budget", 1, 0, 0, take_budget},
     {"effort", 1, 0, 0, take_effort},

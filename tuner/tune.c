@@ -382,9 +382,10 @@ static gdr_status print_current(tuning *t)
 static gdr_status run(tuning *t)
 {
     const gdr_tune_options *o = t->session.o;
-    gdr_status st =
-        gdr_agenda_read(t->session.generator, o->shapes, o->n_shapes, o->only,
-                        o->n_only, &t->agenda, t->session.msg, t->session.n);
+    const gdr_agenda_sources from = {o->shapes, o->n_shapes, o->only, o->n_only,
+                                     o->misses};
+    gdr_status st = gdr_agenda_read(t->session.generator, &from, &t->agenda,
+                                    t->session.msg, t->session.n);
 
     if (st != GDR_OK)
         return st;

@@ -18,6 +18,7 @@ typedef struct gdr_tune_options {
     int n_shapes;
     const char *const *only; /* problems, or static texts that filter */
     int n_only;
+    const char *misses;    /* a file of gdr_misses_append, or NULL */
     const char *effort;    /* quick, measure, exhaustive */
     const char *templates; /* folder, or NULL */
     const char *clock;     /* NULL: the real one; "script:SEED": for tests */
