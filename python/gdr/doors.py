@@ -8,10 +8,14 @@ down to the op.
 import sys
 
 from . import frameworks
+from .config import settings
 from .errors import UnsupportedError
 from .recurrent import OPTIONS, equal, spell
 
-IO = ("f32", "bf16", "f16")
+# The state dtypes that exist for an io dtype.
+STATES = {"f32": ("f32",), "bf16": ("f32", "bf16"), "f16": ("f32", "f16")}
+
+_layers = {}  # what a door calls, by what it asks for
 
 
 def require(condition, message):
@@ -25,7 +29,7 @@ def refuse(argument, why):
     raise UnsupportedError(f"{argument}: not served by libgdr: {why}")
 
 
-def dtype_of(name, x, *allowed):
+def dtype_of(name, x, allowed):
     """The dtype's short name, if libgdr has a kernel for it there."""
     dtype = frameworks.of(x).dtype_of(x)
     if dtype not in allowed:
@@ -54,17 +58,30 @@ def _as_op(tensors):
         [getattr(x, "requires_grad", False) for x in tensors])
 
 
-def run(problem, q, k, v, g=None, beta=None, a=None, b=None, A_log=None,
+def _spelled(fields, scale, neg_eigval):
+    return (problem_of(*fields),
+            spell({**OPTIONS, "scale": scale, "neg_eigval": neg_eigval}))
+
+
+def _layer(fields, scale, neg_eigval):
+    key = (fields, scale, neg_eigval, settings.generation)
+    layer = _layers.get(key)
+    if layer is None:
+        layer = _layers[key] = equal(*_spelled(fields, scale, neg_eigval))
+    return layer
+
+
+def run(fields, q, k, v, g=None, beta=None, a=None, b=None, A_log=None,
         dt_bias=None, state=None, state_indices=None, cache_seqlens=None,
-        out=None, **options):
-    """o of the op; the tensors of Recurrent.__call__, its options by name."""
-    spelled = spell({**OPTIONS, **options})
+        out=None, scale=None, neg_eigval=False):
+    """o of the op. fields: the arguments of problem_of; the rest: as for
+    Recurrent."""
     if _as_op((q, k, v, g, beta, a, b, A_log, dt_bias)):
         from .torch_op import recurrent
-        o = recurrent(problem, spelled, q, k, v, g, beta, a, b, A_log,
-                      dt_bias, state, state_indices, cache_seqlens, None,
-                      None)
+        o = recurrent(*_spelled(fields, scale, neg_eigval), q, k, v, g, beta,
+                      a, b, A_log, dt_bias, state, state_indices,
+                      cache_seqlens, None, None)
         return o if out is None else out.copy_(o)
-    return equal(problem, spelled)(
+    return _layer(fields, scale, neg_eigval)(
         q, k, v, g, beta, a=a, b=b, A_log=A_log, dt_bias=dt_bias, state=state,
         state_indices=state_indices, cache_seqlens=cache_seqlens, out=out)

@@ -40,13 +40,13 @@ def fused_recurrent_gated_delta_rule(
     _check_lengths(q, initial_state, cu_seqlens)
     fused = _check_gate(v, g, gk, gv, beta, use_gate_in_kernel, A_log,
                         use_beta_sigmoid_in_kernel, allow_neg_eigval)
-    io = doors.dtype_of("q", q, *doors.IO)
+    io = doors.dtype_of("q", q, doors.STATES)
     N = q.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     state = _final_state(q, v, initial_state, N, state_v_first)
-    problem = doors.problem_of("final", state_v_first, io, "f32", k.shape[-1],
-                               v.shape[-1], use_qk_l2norm_in_kernel,
-                               "fused" if fused else "g")
-    call = _Call(problem, fused, scale, allow_neg_eigval, A_log, dt_bias, v)
+    fields = ("final", bool(state_v_first), io, "f32", k.shape[-1],
+              v.shape[-1], bool(use_qk_l2norm_in_kernel),
+              "fused" if fused else "g")
+    call = _Call(fields, fused, scale, allow_neg_eigval, A_log, dt_bias, v)
     if cu_seqlens is None:
         o = call(q, k, v, g, beta, state)
     else:
@@ -60,8 +60,8 @@ fused_recurrent_gdn = fused_recurrent_gated_delta_rule
 class _Call:
     """The op with what all sequences share."""
 
-    def __init__(self, problem, fused, scale, neg_eigval, A_log, dt_bias, v):
-        self.problem = problem
+    def __init__(self, fields, fused, scale, neg_eigval, A_log, dt_bias, v):
+        self.fields = fields
         self.fused = fused
         self.options = {"scale": scale, "neg_eigval": bool(neg_eigval)}
         self.A_log = self.dt_bias = None
@@ -73,10 +73,10 @@ class _Call:
 
     def __call__(self, q, k, v, g, beta, state, out=None):
         if self.fused:
-            return doors.run(self.problem, q, k, v, a=g, b=beta,
+            return doors.run(self.fields, q, k, v, a=g, b=beta,
                              A_log=self.A_log, dt_bias=self.dt_bias,
                              state=state, out=out, **self.options)
-        return doors.run(self.problem, q, k, v, g, beta, state=state, out=out,
+        return doors.run(self.fields, q, k, v, g, beta, state=state, out=out,
                          **self.options)
 
 

@@ -68,10 +68,22 @@ class NumPy(Interface):
     """NumPy's arrays, and what CuPy's share with them."""
 
     name = "numpy"
-    device = "cpu"
 
     def __init__(self, module):
         self.module = module
+        self.names = {}  # of dtypes, as they are met
+
+    def is_contiguous(self, x):
+        return x.flags.c_contiguous
+
+    def device_of(self, x):
+        return "cpu"
+
+    def dtype_of(self, x):
+        name = self.names.get(x.dtype)
+        if name is None:
+            name = self.names[x.dtype] = self.describe(x).dtype
+        return name
 
     def probe(self, tensors):
         pointers, signature = [], [self]
@@ -133,6 +145,9 @@ class CuPy(NumPy):
         # The array knows its card, so the driver need not be asked.
         return arrays._from_interface(x, x.__cuda_array_interface__,
                                       f"cuda:{x.device.id}")
+
+    def device_of(self, x):
+        return x.device.id
 
     def probe(self, tensors):
         pointers, signature = [], [self]

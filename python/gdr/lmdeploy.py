@@ -39,17 +39,16 @@ def fused_recurrent_gated_delta_rule(
     require(initial_state is not None, "initial_state is None: it is required")
     _check_state(q, initial_state, state_indices, K, V, transpose_state_layout)
 
-    io = doors.dtype_of("q", q, *doors.IO)
+    io = doors.dtype_of("q", q, doors.STATES)
     state_dtype = doors.dtype_of("initial_state", initial_state,
-                                 *dict.fromkeys(("f32", io)))
+                                 doors.STATES[io])
     state = initial_state
     if not output_final_state:
         state = frameworks.of(state).copy(state)
     ring = cache_seqlens is not None
-    problem = doors.problem_of("ring" if ring else "final",
-                               transpose_state_layout, io, state_dtype, K, V,
-                               use_qk_l2norm_in_kernel, "g")
-    o = doors.run(problem, q, k, v, g, beta, state=_slots(state, ring),
+    fields = ("ring" if ring else "final", bool(transpose_state_layout), io,
+              state_dtype, K, V, bool(use_qk_l2norm_in_kernel), "g")
+    o = doors.run(fields, q, k, v, g, beta, state=_slots(state, ring),
                   state_indices=state_indices, cache_seqlens=cache_seqlens,
                   scale=scale)
     return o, initial_state if output_final_state else None
