@@ -2,7 +2,7 @@
 lmdeploy.pytorch.kernels.cuda.gated_delta_rule, on libgdr."""
 
 from . import doors, frameworks
-from .doors import require
+from .doors import fail
 
 
 def fused_recurrent_gated_delta_rule(
@@ -33,10 +33,12 @@ def fused_recurrent_gated_delta_rule(
     asserts, UnsupportedError for what libgdr does not serve.
     """
     K, V = k.shape[-1], v.shape[-1]
-    require(K % 32 == 0, f"K = {K}: must be a multiple of 32")
+    if K % 32:
+        fail(f"K = {K}: must be a multiple of 32")
     _check_gates(g, beta)
     _check_indices(q, initial_state, state_indices, cache_seqlens)
-    require(initial_state is not None, "initial_state is None: it is required")
+    if initial_state is None:
+        fail("initial_state is None: it is required")
     _check_state(q, initial_state, state_indices, K, V, transpose_state_layout)
 
     io = doors.dtype_of("q", q, doors.STATES)
@@ -62,7 +64,8 @@ def _slots(state, ring):
 
 
 def _contiguous(name, x):
-    require(frameworks.of(x).is_contiguous(x), f"{name}: must be contiguous")
+    if not frameworks.of(x).is_contiguous(x):
+        fail(f"{name}: must be contiguous")
 
 
 def _check_gates(g, beta):
@@ -72,35 +75,36 @@ def _check_gates(g, beta):
         _contiguous("beta", beta)
 
 
+def _sequences(name, x, B):
+    """x is [B]."""
+    _contiguous(name, x)
+    if len(x.shape) != 1 or x.shape[0] != B:
+        fail(f"{name}: shape {list(x.shape)}, must be [B] = [{B}]")
+
+
 def _check_indices(q, initial_state, state_indices, cache_seqlens):
     B = q.shape[0]
     if state_indices is not None:
-        _contiguous("state_indices", state_indices)
-        require(initial_state is not None,
-                "state_indices need an initial_state")
-        require(tuple(state_indices.shape) == (B,),
-                f"state_indices: shape {list(state_indices.shape)}, must be "
-                f"[B] = [{B}]")
+        if initial_state is None:
+            fail("state_indices need an initial_state")
+        _sequences("state_indices", state_indices, B)
     if cache_seqlens is not None:
-        _contiguous("cache_seqlens", cache_seqlens)
-        require(tuple(cache_seqlens.shape) == (B,),
-                f"cache_seqlens: shape {list(cache_seqlens.shape)}, must be "
-                f"[B] = [{B}]")
+        _sequences("cache_seqlens", cache_seqlens, B)
         framework = frameworks.of(cache_seqlens)
-        require(framework.dtype_of(cache_seqlens) == "i32",
-                "cache_seqlens: must be int32")
-        require(framework.device_of(cache_seqlens)
-                == frameworks.of(q).device_of(q),
-                "cache_seqlens: must be on q's device")
+        if framework.dtype_of(cache_seqlens) != "i32":
+            fail("cache_seqlens: must be int32")
+        if (framework.device_of(cache_seqlens)
+                != frameworks.of(q).device_of(q)):
+            fail("cache_seqlens: must be on q's device")
 
 
 def _check_state(q, state, state_indices, K, V, transposed):
     dims = (V, K) if transposed else (K, V)
-    require(tuple(state.shape[-2:]) == dims,
-            f"initial_state: ends in {list(state.shape[-2:])}, must end in "
-            f"{list(dims)} with transpose_state_layout={transposed}")
-    require(len(state.shape) in (4, 5),
-            f"initial_state: {len(state.shape)} dims, must be 4 or 5")
-    require(state_indices is not None or state.shape[0] == q.shape[0],
-            f"initial_state: {state.shape[0]} slots; without state_indices "
-            f"there must be B = {q.shape[0]}")
+    if tuple(state.shape[-2:]) != dims:
+        fail(f"initial_state: ends in {list(state.shape[-2:])}, must end in "
+             f"{list(dims)} with transpose_state_layout={transposed}")
+    if len(state.shape) not in (4, 5):
+        fail(f"initial_state: {len(state.shape)} dims, must be 4 or 5")
+    if state_indices is None and state.shape[0] != q.shape[0]:
+        fail(f"initial_state: {state.shape[0]} slots; without state_indices "
+             f"there must be B = {q.shape[0]}")

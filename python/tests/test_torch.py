@@ -159,6 +159,37 @@ def test_compile_keeps_a_recurrent(backend, tuned):
     assert (state == after).all()
 
 
+@pytest.mark.parametrize("door", ["lmdeploy", "fla"])
+def test_one_graph_serves_every_batch_size(door):
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    def lmdeploy(q, k, v, g, beta, state, slots):
+        return gdr.lmdeploy.fused_recurrent_gated_delta_rule(
+            q, k, v, g, beta, None, state, True, True, slots)
+
+    def fla(q, k, v, g, beta, state, slots):
+        return gdr.fla.fused_recurrent_gated_delta_rule(
+            q, k, v, g, beta=beta, initial_state=state[slots],
+            output_final_state=True)
+    torch._dynamo.reset()
+    layer = {"lmdeploy": lmdeploy, "fla": fla}[door]
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True,
+                             backend=backend)
+    for B in (4, 3, 7):  # none of the other extents
+        x = Inputs(B=B, K=K, V=V)
+        arguments = [*map(tensor, (x.q, x.k, x.v, x.g, x.beta,
+                                   x.state(9, 2, K, V))),
+                     torch.arange(B) + 1]
+        want = layer(*[y.clone() for y in arguments])
+        got = compiled(*arguments)
+        assert all(torch.equal(a, b) for a, b in zip(got, want))
+    assert len(graphs) == 1
+
+
 def test_backward_raises_as_theirs_does():
     x = Inputs(K=K, V=V)
     q = tensor(x.q).requires_grad_()
