@@ -217,9 +217,10 @@ class Binding:
             return
         snapshots = self._need("snapshots")
         dims, words = self._head()
+        steps = max(self.x.T, *snapshots.shape[1:2])
         self._shape("snapshots",
-                    (*snapshots.shape[:1], self.x.T, self.x.Hv, *dims),
-                    f"[n, T, Hv, {words}]")
+                    (*snapshots.shape[:1], steps, self.x.Hv, *dims),
+                    f"[n, T or more, Hv, {words}]")
         state = DTYPES[self.s.state]
         dtype = self._dtype("snapshots", *dict.fromkeys((state, "f32")))
         self._writable("snapshots")

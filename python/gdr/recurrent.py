@@ -123,7 +123,7 @@ class Recurrent:
         [N, Hv, K, V]; ring: [N, R, Hv, ..]; it is updated in place.
         state_indices [B] int32 or int64, indexed: [B, T]; None: slot b.
         cache_seqlens [B] int32: ring only. accepted [B] int32: indexed only.
-        snapshots [n, T, Hv, ..]: snapshots only.
+        snapshots [n, T or more, Hv, ..]: snapshots only.
 
         stream: a CUstream as an integer; None: the current stream of q's
         framework. On a cpu the call returns when the work is done.

@@ -188,7 +188,7 @@ def test_snapshots(update):
     x = Inputs(B=B, T=T)
     state = x.state(B, 2, V, K)
     before = state.copy()
-    snapshots = np.zeros((B, T, 2, V, K), "f4")
+    wide = np.zeros((B, T + 1, 2, V, K), "f4")  # room for one more token
     want = np.zeros((B, T, 2, K, V))
 
     def save(b, t, S):
@@ -197,7 +197,9 @@ def test_snapshots(update):
     oracle.run(*x.read(), lambda b: head(read(before[b]), "vk"), save)
     layer = gdr.Recurrent("recurrent:snapshots:vk:f32/f32:k32v16:g",
                           update_state=update)
-    layer(x.q, x.k, x.v, x.g, x.beta, state=state, snapshots=snapshots)
+    layer(x.q, x.k, x.v, x.g, x.beta, state=state, snapshots=wide)
+    snapshots = wide[:, :T]
+    assert (wide[:, T] == 0).all()
     close(head(snapshots, "vk"), want, "f32")
     assert (state == (snapshots[:, -1] if update else before)).all()
 
