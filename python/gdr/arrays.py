@@ -89,9 +89,11 @@ def _from_interface(x, interface, device):
                  not readonly, x)
 
 
-def _card_of(pointer):
-    """The ordinal of the card that owns an address, from the driver: the
-    interface does not tell. The address is not dereferenced."""
+def _card_of(x, pointer):
+    """The ordinal of the card that owns an address: the interface does not
+    tell, but DLPack or the driver does. The address is not dereferenced."""
+    if hasattr(x, "__dlpack_device__"):
+        return x.__dlpack_device__()[1]
     ordinal = c_int(0)
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -156,7 +158,7 @@ def describe(x, stream=None):
     interface = getattr(x, "__cuda_array_interface__", None)
     if interface is not None:
         return _from_interface(x, interface,
-                               f"cuda:{_card_of(interface['data'][0])}")
+                               f"cuda:{_card_of(x, interface['data'][0])}")
     interface = getattr(x, "__array_interface__", None)
     if interface is not None:
         return _from_interface(x, interface, "cpu")

@@ -7,12 +7,14 @@ plan is found anew, and the result is remembered.
 """
 
 import ctypes
+import os
 import sys
 import threading
 
 from . import frameworks, library
 from .binding import NAMES, WORDS, Binding, words_of
 from .config import settings
+from .dispatch import Database
 from .errors import ArgumentError, error
 
 _MESSAGE = 512
@@ -86,7 +88,7 @@ class Recurrent:
     snapshot_by_slot: for the contract `snapshots`, see gdr.h.
 
     worst: the worst match that may serve, "exact" to "generic". database: a
-    Database. Both default to what gdr.configure says. The device is that of
+    Database, or the path of one. Both default to what gdr.configure says. The device is that of
     the tensors; its plans are selected at the first call, or by preload.
 
     May be called from any number of threads.
@@ -100,7 +102,9 @@ class Recurrent:
         self.static, self.problem = library.parse_problem(problem)
         self.options = {**OPTIONS, **options}
         self.worst = worst
-        self.database = database
+        self.database = (Database(database)
+                         if isinstance(database, (str, os.PathLike))
+                         else database)
         self._local = _Local()
         # How torch_op finds an equal Recurrent, or this very one.
         self.spelled = spell(self.options)

@@ -83,7 +83,7 @@ def test_what_is_no_array():
 
 
 def test_a_card_s_array(monkeypatch):
-    monkeypatch.setattr(arrays, "_card_of", lambda pointer: 3)
+    monkeypatch.setattr(arrays, "_card_of", lambda x, pointer: 3)
     got = arrays.describe(OnCard(strides=(32, 4)))
     assert (got.pointer, got.shape, got.strides, got.dtype, got.device) == (
         0x7000, (2, 3), (8, 1), "f32", "cuda:3")
