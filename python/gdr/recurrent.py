@@ -7,9 +7,11 @@ plan is found anew, and the result is remembered.
 """
 
 import ctypes
+import itertools
 import os
 import sys
 import threading
+import weakref
 
 from . import frameworks, library
 from .binding import NAMES, WORDS, Binding, words_of
@@ -27,7 +29,8 @@ OPTIONS = {"scale": None, "index_min": 0, "head_mod": False, "alpha": False,
 
 
 # Those that torch_op cannot make again from their problem and options.
-_instances = []
+_instances = weakref.WeakValueDictionary()
+_numbers = itertools.count()
 _equal = {}  # (problem, spelled, generation) -> Recurrent
 
 
@@ -47,12 +50,10 @@ def equal(problem, spelled):
     if found is None:
         items = dict(item.split("=") for item in spelled.split())
         if "instance" in items:
-            found = _instances[int(items["instance"])]
-        else:
-            found = Recurrent(problem, **{
-                name: float(text) if name == "scale" else int(text)
-                for name, text in items.items()})
-        _equal[key] = found
+            return _instances[int(items["instance"])]
+        found = _equal[key] = Recurrent(problem, **{
+            name: float(text) if name == "scale" else int(text)
+            for name, text in items.items()})
     return found
 
 
@@ -109,8 +110,9 @@ class Recurrent:
         # How torch_op finds an equal Recurrent, or this very one.
         self.spelled = spell(self.options)
         if worst is not None or database is not None:
-            self.spelled += f" instance={len(_instances)}"
-            _instances.append(self)
+            number = next(_numbers)
+            self.spelled += f" instance={number}"
+            _instances[number] = self
         self._launch = library.load().gdr_launch
 
     def __call__(self, q, k, v, g=None, beta=None, *, state, out=None, a=None,
