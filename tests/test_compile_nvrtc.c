@@ -35,6 +35,22 @@ static const char spilling[] =
     "    for (int i = 0; i < 500; i++) p[i] = x[499 - i];\n"
     "}\n";
 
+/* 64 numbers do not fit in the 32 registers that 8 blocks of 256 leave. */
+static const char crowded[] =
+    "#ifdef GDR_ONE_BLOCK\n"
+    "#define BOUNDS __launch_bounds__(256, 1)\n"
+    "#else\n"
+    "#define BOUNDS __launch_bounds__(256, 8)\n"
+    "#endif\n"
+    "extern \"C\" __global__ void BOUNDS k(volatile float *p)\n"
+    "{\n"
+    "    float x[64];\n"
+    "    #pragma unroll\n"
+    "    for (int i = 0; i < 64; i++) x[i] = p[i];\n"
+    "    #pragma unroll\n"
+    "    for (int i = 0; i < 64; i++) p[i] = x[63 - i];\n"
+    "}\n";
+
 /* Skips, and says why, where nothing can be compiled. */
 static void need_nvrtc(void)
 {
@@ -174,6 +190,21 @@ static void refuses_spills_and_says_how_many(void **state)
     assert_true(image.figures.known && image.figures.spill_bytes > 0);
     assert_memory_equal(log, "spills ", 7);
     assert_non_null(strstr(log, "bytes spill stores"));
+}
+
+static void drops_launch_bounds_that_spill(void **state)
+{
+    char log[2048];
+    gdr_image image;
+
+    (void)state;
+    need_nvrtc();
+    assert_int_equal(compile(crowded, "sm_80", &image, log, sizeof log),
+                     GDR_OK);
+    assert_true(image.figures.registers > 64);
+    assert_int_equal(image.figures.spill_bytes, 0);
+    assert_non_null(strstr(log, "bounds for one block, since for more "));
+    free(image.code);
 }
 
 static void knows_which_cards_it_knows(void **state)
@@ -325,6 +356,7 @@ int main(void)
         cmocka_unit_test(repeats_itself_in_threads),
         cmocka_unit_test(names_the_line_of_an_error),
         cmocka_unit_test(refuses_spills_and_says_how_many),
+        cmocka_unit_test(drops_launch_bounds_that_spill),
         cmocka_unit_test(knows_which_cards_it_knows),
         cmocka_unit_test(ends_what_takes_too_long),
         cmocka_unit_test(survives_odd_sources),

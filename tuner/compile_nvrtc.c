@@ -21,6 +21,10 @@ static const char *const flags[] = {"--std=c++17", "--fmad=false",
                                     "--ptxas-options=-v"};
 enum { FLAGS = sizeof flags / sizeof *flags };
 
+/* A template's launch bounds say how many blocks should be resident. Where that
+ * takes more registers than a card has, the code is worth having without. */
+static const char one_block[] = "--define-macro=GDR_ONE_BLOCK=1";
+
 /* ---- which cards ---- */
 
 /* The number of "sm_90a" or "compute_90"; 0: neither. */
@@ -92,7 +96,7 @@ typedef struct job {
     const gdr_nvrtc *l;
     nvrtcProgram program;
     const char *arch;
-    int ptx;
+    int ptx, one_block;
     double limit_s, until_s;
     char *words; /* all of the compiler's, malloc'd */
     gdr_image *out;
@@ -140,7 +144,7 @@ static gdr_status refuse(job *j, gdr_status st, const char *why)
 
 static gdr_status run_compiler(job *j)
 {
-    const char *option[FLAGS + 1];
+    const char *option[FLAGS + 2];
     char arch[48];
     nvrtcResult r;
     gdr_status st;
@@ -148,10 +152,11 @@ static gdr_status run_compiler(job *j)
     snprintf(arch, sizeof arch, "-arch=%.32s", j->arch);
     option[0] = arch;
     memcpy(option + 1, flags, sizeof flags);
+    option[FLAGS + 1] = one_block;
     if (j->l->set_callback)
         j->l->set_callback(j->program, over_time, j);
     j->until_s = gdr_now() + j->limit_s;
-    r = j->l->compile(j->program, FLAGS + 1, option);
+    r = j->l->compile(j->program, FLAGS + 1 + j->one_block, option);
     st = read_words(j);
     if (st == GDR_OK && gdr_now() > j->until_s) {
         char why[64];
@@ -230,29 +235,41 @@ static gdr_status compile(job *j, const char *text)
     return st == GDR_OK ? judge(j) : st;
 }
 
-static gdr_status compile_known(const gdr_nvrtc *l, const char *text,
-                                const char *arch, double limit_s,
-                                gdr_image *out, char *log, size_t n)
+static gdr_status run_job(job *j, const char *text)
 {
-    job j = {.l = l,
-             .arch = arch,
-             .ptx = !strncmp(arch, "compute_", 8),
-             .limit_s = limit_s,
-             .out = out,
-             .log = log,
-             .n = n};
     gdr_status st;
 
-    log[0] = 0;
-    st = compile(&j, text);
+    j->log[0] = 0;
+    st = compile(j, text);
     if (st != GDR_OK) {
-        free(out->code);
-        out->code = NULL;
-        out->bytes = 0;
+        free(j->out->code);
+        j->out->code = NULL;
+        j->out->bytes = 0;
     }
-    if (j.program)
-        l->destroy(&j.program);
-    free(j.words);
+    if (j->program)
+        j->l->destroy(&j->program);
+    j->program = NULL;
+    free(j->words);
+    j->words = NULL;
+    return st;
+}
+
+static gdr_status compile_known(job *j, const char *text)
+{
+    gdr_status st = run_job(j, text);
+    int spilled = j->out->figures.spill_bytes;
+    size_t at;
+
+    if (st != GDR_ERR_COMPILE || spilled == 0)
+        return st;
+    memset(&j->out->figures, 0, sizeof j->out->figures);
+    j->one_block = 1;
+    st = run_job(j, text);
+    at = strlen(j->log);
+    snprintf(
+        j->log + at, j->n - at,
+        "%sbounds for one block, since for more %d bytes of a thread spill\n",
+        at && j->log[at - 1] != '\n' ? "\n" : "", spilled);
     return st;
 }
 
@@ -261,6 +278,13 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
                              size_t n)
 {
     const gdr_nvrtc *l = gdr_nvrtc_get(log, n);
+    job j = {.l = l,
+             .arch = arch,
+             .ptx = !strncmp(arch, "compute_", 8),
+             .limit_s = limit_s,
+             .out = out,
+             .log = log,
+             .n = n};
     gdr_status st;
     char *text;
 
@@ -272,8 +296,7 @@ gdr_status gdr_nvrtc_compile(const char *source, size_t bytes, const char *arch,
     snprintf(out->isa, sizeof out->isa, "%s", arch);
     text = strndup(source, bytes); /* NVRTC wants the 0 */
     log[0] = 0;
-    st = text ? compile_known(l, text, arch, limit_s, out, log, n)
-              : GDR_ERR_NO_MEMORY;
+    st = text ? compile_known(&j, text) : GDR_ERR_NO_MEMORY;
     free(text);
     return st;
 }

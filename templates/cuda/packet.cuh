@@ -36,19 +36,59 @@ DEVICE packet packet_shared(void)
     return w;
 }
 
-enum { QUADS = (PACKET_ROW / 4 + 31) / 32 }; /* of a row, per lane of a warp */
+enum {
+    QUADS = (PACKET_ROW / 4 + 31) / 32, /* of a row, per lane of a warp */
+    PACKET_WARPS = PACKET_THREADS / 32,
+    SHARES = (PACKET + PACKET_WARPS - 1) / PACKET_WARPS /* tokens of a warp */
+};
 
-/* This lane's share of a row, and the sum of its squares. */
-DEVICE float read_share(const @(io) *row, int lane, float (&x)[QUADS][4])
+/* A lane's part of a token as it lies in memory. */
+struct share {
+    four q[QUADS], k[QUADS]; /* where rows are aligned */
+    raw_gates g;
+};
+typedef share shares[SHARES];
+
+/* This lane's quad of a row, of which it may have none. */
+DEVICE bool has_quad(int lane, int i) { return lane + 32 * i < @(K // 4); }
+
+/* Asks for the tokens of a packet, from `begin` on. */
+DEVICE void fetch_packet(const gdr_recurrent_params &p, i64 b, i64 hv, i64 h,
+                         i64 begin, shares &x)
 {
-    bool aligned = row_aligned(row);
+    int warp = packet_thread() / 32, lane = packet_thread() % 32;
+    bool aligned = rows_aligned(p);
+    UNROLL
+    for (int n = 0; n < SHARES; n++) {
+        i64 t = warp + n * PACKET_WARPS;
+        if (t >= PACKET || begin + t >= p.T)
+            break;
+        t += begin;
+        x[n].g = fetch_gates(p, b, t, hv);
+        if (!aligned)
+            continue;
+        UNROLL
+        for (int i = 0; i < QUADS; i++) {
+            if (!has_quad(lane, i))
+                continue;
+            x[n].q[i] = load_four(q_row(p, b, t, h) + 4 * (lane + 32 * i));
+            x[n].k[i] = load_four(k_row(p, b, t, h) + 4 * (lane + 32 * i));
+        }
+    }
+}
+
+/* The quads of a row that this lane has, and the sum of their squares. */
+DEVICE float read_share(const @(io) *row, bool aligned, const four (&from)[QUADS],
+                        int lane, float (&x)[QUADS][4])
+{
     float squares = 0;
     UNROLL
     for (int i = 0; i < QUADS; i++) {
-        int quad = lane + 32 * i;
         x[i][0] = x[i][1] = x[i][2] = x[i][3] = 0;
-        if (quad < @(K // 4))
-            read_four(row + 4 * quad, aligned, x[i]);
+        if (has_quad(lane, i) && aligned)
+            unpack_four(from[i], x[i]);
+        else if (has_quad(lane, i))
+            read_four(row + 4 * (lane + 32 * i), false, x[i]);
         UNROLL
         for (int e = 0; e < 4; e++)
             squares = fused(x[i][e], x[i][e], squares);
@@ -115,33 +155,39 @@ DEVICE void multiply_token(const packet &w, int t, int lane)
     }
 }
 
-/* Tokens [begin, begin + count) of value head hv and key head h; again: there is
- * a packet before, which all threads must have read first. */
+/* Tokens [begin, begin + count), fetched, of key head h; again: there is a
+ * packet before, which all threads must have read first. */
 DEVICE void prepare_packet(const gdr_recurrent_params &p, packet &w, i64 b,
-                           i64 hv, i64 h, i64 begin, bool again)
+                           i64 h, i64 begin, const shares &from, bool again)
 {
     int warp = packet_thread() / 32, lane = packet_thread() % 32;
+    bool aligned = rows_aligned(p);
     w.count = p.T - begin < PACKET ? (int)(p.T - begin) : PACKET;
     if (again)
         packet_sync();
-    for (int t = warp; t < w.count; t += PACKET_THREADS / 32) {
+    UNROLL
+    for (int n = 0; n < SHARES; n++) {
+        int t = warp + n * PACKET_WARPS;
+        if (t >= w.count)
+            break;
+        const share &x = from[n];
         float q[QUADS][4], k[QUADS][4];
-        float qq = read_share(q_row(p, b, begin + t, h), lane, q);
-        float kk = read_share(k_row(p, b, begin + t, h), lane, k);
+        float qq = read_share(q_row(p, b, begin + t, h), aligned, x.q, lane, q);
+        float kk = read_share(k_row(p, b, begin + t, h), aligned, x.k, lane, k);
 //@ if l2norm then
         qq = sum_lanes<32>(qq);
         kk = sum_lanes<32>(kk);
 //@ end
         write_share(w.q + t * PACKET_ROW, lane, q, q_factor(p, qq));
         write_share(w.k + t * PACKET_ROW, lane, k, k_factor(kk));
+        gates g = resolve_gates(p, x.g);
         if (lane == 0) {
-            gates g = read_gates(p, b, begin + t, hv);
             w.decay[t] = g.decay;
             w.beta[t] = g.beta;
         }
     }
     packet_sync();
-    for (int t = warp; t < PACKET; t += PACKET_THREADS / 32)
+    for (int t = warp; t < PACKET; t += PACKET_WARPS)
         multiply_token(w, t, lane);
     packet_sync();
 }

@@ -17,7 +17,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")
@@ -146,6 +150,14 @@ DEVICE void store_v2(void *p, v2 x) { *(v2 *)p = x; }
 DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
+
+/* x, of which the compiler knows nothing: what follows from it is made where it
+ * is used, not ahead of a loop, where it would take registers. */
+DEVICE int opaque(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 /* ---- threads together ---- */
 

@@ -30,7 +30,7 @@
 //@ -- quarter: so many that nothing is spilled, measured with ptxas 13.0.
 //@ local resident = 12
 //@ if shape.floats <= 16 then resident = 28
-//@ elseif shape.floats <= 32 then resident = both and 16 or 20
+//@ elseif shape.floats <= 32 then resident = (both or warps == 2) and 16 or 20
 //@ elseif contract == "final" and (state ~= "f32" or warps == 8) then
 //@     resident = 16
 //@ end
@@ -174,21 +174,42 @@ DEVICE void store_rows(const part &w, const place &to,
     }
 }
 
+/* What a packet is made of, on its way. */
+struct fetched {
+    shares tokens;
+    @(io) v[@(ceil_div(packet * tile_v, threads))];
+};
+
+DEVICE void fetch(const gdr_recurrent_params &p, const part &w, i64 t,
+                  fetched &x)
+{
+    fetch_packet(p, w.b, w.hv, key_head(p, w.hv), t, x.tokens);
+    UNROLL
+    for (int n = 0; n < @(ceil_div(packet * tile_v, threads)); n++) {
+        int i = thread_index() + n * @(threads);
+        int column = i % @(tile_v);
+        i64 at = t + i / @(tile_v);
+        x.v[n] = 0;
+        if (i < @(packet * tile_v) && column < w.columns && at < p.T)
+            x.v[n] = v_row(p, w.b, at, w.hv)[w.column + column];
+    }
+}
+
 /* All that a packet of tokens from t on needs beside S. */
 DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
-                    const slots &from, i64 t, packet &a, const common &x)
+                    const slots &from, i64 t, const fetched &ahead, packet &a,
+                    const common &x)
 {
-    int count = p.T - t < PACKET ? (int)(p.T - t) : PACKET;
-    for (int i = thread_index(); i < count * @(tile_v); i += @(threads)) {
-        int column = i % @(tile_v);
-        if (column < w.columns)
-            x.v[i] = get_@(io)(v_row(p, w.b, t + i / @(tile_v), w.hv) +
-                               w.column + column);
+    UNROLL
+    for (int n = 0; n < @(ceil_div(packet * tile_v, threads)); n++) {
+        int i = thread_index() + n * @(threads);
+        if (i < @(packet * tile_v))
+            x.v[i] = get_@(io)(&ahead.v[n]);
     }
     int i = @(threads - 1) - thread_index();
-    if (i < count)
+    if (i < PACKET && t + i < p.T)
         x.to[i] = state_after(p, from, w.b, w.hv, t + i);
-    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t, t > 0);
+    prepare_packet(p, a, w.b, key_head(p, w.hv), t, ahead.tokens, t > 0);
 }
 
 /* ---- the recurrence ---- */
@@ -411,6 +432,8 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
     packet a = packet_shared();
     common x = common_shared();
     part w = find_part(p);
+    fetched ahead; /* of what does not wait for the slot */
+    fetch(p, w, 0, ahead);
     slots from = find_slots(p, w.b, w.hv);
     if (!from.valid) {
         write_zeros(p, w);
@@ -425,7 +448,7 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 //@ end
     if (thread_index() == 0)
         x.head[0] = w.b, x.head[1] = w.hv;
-    prepare(p, w, from, 0, a, x);
+    prepare(p, w, from, 0, ahead, a, x);
     unpack_rows(w, stored, s);
     for (i64 t = 0;;) {
         run_packet(p, w, t, a, x, s);
@@ -434,7 +457,9 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
             break;
         block_sync();
         w.b = x.head[0], w.hv = x.head[1];
-        prepare(p, w, from, t, a, x);
+        w.column = opaque(w.column), w.columns = opaque(w.columns);
+        fetch(p, w, t, ahead);
+        prepare(p, w, from, t, ahead, a, x);
     }
     if (updates_slot(p) && w.active)
         store_rows(w, home, s);

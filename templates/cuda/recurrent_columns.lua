@@ -29,9 +29,6 @@ return {
   applies = {
     { "only [K][V]", function(s) return s.layout == "kv" end },
   },
-  applies = {
-    { "only [K][V]", function(s) return s.layout == "kv" end },
-  },
   where = {
     { "a row of a tile is read by one warp",
       function(c, s) return columns(s, c).lanes <= 32 end },

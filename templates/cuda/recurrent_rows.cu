@@ -19,7 +19,7 @@
 //@ -- than the compiler would allow by itself were measured to be faster (H100).
 //@ local resident = 1
 //@ if rows * vectors * N == 64 then
-//@     local lean = state ~= "f32" and L == (rank == 1 and 4 or 8)
+//@     local lean = state ~= "f32" and rank == 0 and L == 8
 //@     resident = K == 128 and V == 128 and (lean and 4 or 3) or 1
 //@ end
 //@ -- Between tokens S is more than the state's dtype holds.
@@ -104,34 +104,27 @@ DEVICE void write_zeros(const gdr_recurrent_params &p, const work &w)
 //@ if rank == 0 then
 /* ---- token by token ---- */
 
-/* Do all rows of q and k begin where read_four may use vectors? */
-DEVICE bool rows_aligned(const gdr_recurrent_params &p)
-{
-    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
-    return row_aligned((const @(io) *)p.q) && row_aligned((const @(io) *)p.k) &&
-           strides % 4 == 0;
-}
-
 /* This lane's part of a token; q and k as they were given. */
 struct token {
     float q[SLICE], k[SLICE];
     float v[OWN];
     gates g;
 };
+/* The same on its way; q and k where their rows are aligned. */
+struct fetched {
+    four q[SLICE / 4], k[SLICE / 4];
+    @(io) v[OWN];
+    raw_gates g;
+};
 
-template <bool aligned>
-DEVICE void read_slice(const @(io) *row, const work &w, float (&x)[SLICE])
+/* Element 4 i of this lane's slice in the row. */
+DEVICE int four_at(const work &w, int i)
 {
-    UNROLL
-    for (int j = 0; j < VECTORS; j++) {
-        UNROLL
-        for (int e = 0; e < VECTOR; e += 4) {
-            float *to = x + j * VECTOR + e;
-            to[0] = to[1] = to[2] = to[3] = 0;
-            if (has_vector(w, j))
-                read_four(row + (w.lane + j * LANES) * VECTOR + e, aligned, to);
-        }
-    }
+    return (w.lane + i / (VECTOR / 4) * LANES) * VECTOR + i % (VECTOR / 4) * 4;
+}
+DEVICE bool has_four(const work &w, int i)
+{
+    return has_vector(w, i / (VECTOR / 4));
 }
 
 /* Of the rows of this thread, those whose sums this lane gets. */
@@ -140,19 +133,55 @@ DEVICE int own_row(const work &w, int n)
     return first_value<ROWS, LANES>(w.lane) + n;
 }
 
-template <bool aligned>
-DEVICE void read_token(const gdr_recurrent_params &p, const work &w, i64 t,
-                       token &x)
+DEVICE void fetch_token(const gdr_recurrent_params &p, const work &w, i64 t,
+                        bool aligned, fetched &x)
 {
+    const @(io) *k = k_row(p, w.b, t, w.h), *q = q_row(p, w.b, t, w.h);
     const @(io) *v = v_row(p, w.b, t, w.hv) + w.row;
-    read_slice<aligned>(k_row(p, w.b, t, w.h), w, x.k);
-    read_slice<aligned>(q_row(p, w.b, t, w.h), w, x.q);
     UNROLL
-    for (int n = 0; n < OWN; n++) {
-        int i = own_row(w, n);
-        x.v[n] = has_row(w, i) ? get_@(io)(v + i) : 0;
+    for (int i = 0; i < SLICE / 4; i++) {
+        four zeros = {};
+        x.k[i] = x.q[i] = zeros;
+        if (aligned && has_four(w, i)) {
+            x.k[i] = load_four(k + four_at(w, i));
+            x.q[i] = load_four(q + four_at(w, i));
+        }
     }
-    x.g = read_gates(p, w.b, t, w.hv);
+    UNROLL
+    for (int n = 0; n < OWN; n++)
+        x.v[n] = has_row(w, own_row(w, n)) ? v[own_row(w, n)] : 0;
+    x.g = fetch_gates(p, w.b, t, w.hv);
+}
+
+/* The slice of a row that begins anywhere. */
+DEVICE void read_slice(const @(io) *row, const work &w, float (&x)[SLICE])
+{
+    UNROLL
+    for (int i = 0; i < SLICE / 4; i++) {
+        x[4 * i] = x[4 * i + 1] = x[4 * i + 2] = x[4 * i + 3] = 0;
+        if (has_four(w, i))
+            read_four(row + four_at(w, i), false, x + 4 * i);
+    }
+}
+
+template <bool aligned>
+DEVICE void take_token(const gdr_recurrent_params &p, const work &w, i64 t,
+                       const fetched &from, token &x)
+{
+    if (aligned) {
+        UNROLL
+        for (int i = 0; i < SLICE / 4; i++) {
+            unpack_four(from.k[i], x.k + 4 * i);
+            unpack_four(from.q[i], x.q + 4 * i);
+        }
+    } else {
+        read_slice(k_row(p, w.b, t, w.h), w, x.k);
+        read_slice(q_row(p, w.b, t, w.h), w, x.q);
+    }
+    UNROLL
+    for (int n = 0; n < OWN; n++)
+        x.v[n] = get_@(io)(&from.v[n]);
+    x.g = resolve_gates(p, from.g);
 }
 
 /* Sums of SLICE products in a fixed tree. */
@@ -209,11 +238,11 @@ DEVICE void advance(const gdr_recurrent_params &p, const work &w,
 
 template <bool aligned>
 DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
-                      const slots &at, i64 t, loaded &s)
+                      const slots &at, i64 t, const fetched &from, loaded &s)
 {
     token x;
     float k[ROWS], q[ROWS], d[OWN];
-    read_token<aligned>(p, w, t, x);
+    take_token<aligned>(p, w, t, from, x);
     UNROLL
     for (int i = 0; i < ROWS; i++)
         look(s[i], x, k[i], q[i]);
@@ -246,13 +275,17 @@ DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
 
 template <bool aligned>
 DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
-                       const slots &at, loaded &s)
+                       const slots &at, fetched &from, loaded &s)
 {
 //@ if wider then
-    run_token<aligned>(p, w, at, 0, s);
+    run_token<aligned>(p, w, at, 0, from, s);
 //@ else
-    for (i64 t = 0; t < p.T; t++)
-        run_token<aligned>(p, w, at, t, s);
+    for (i64 t = 0;;) {
+        run_token<aligned>(p, w, at, t, from, s);
+        if (++t >= p.T)
+            break;
+        fetch_token(p, w, t, aligned, from);
+    }
 //@ end
     if (!updates_slot(p))
         return;
@@ -286,10 +319,10 @@ DEVICE void run_row(const gdr_recurrent_params &p, const work &w,
                      s + j * VECTOR);
     }
     for (i64 t = 0; t < p.T; t++) {
-        gates g = read_gates(p, w.b, t, w.hv);
+        gates g = resolve_gates(p, fetch_gates(p, w.b, t, w.hv));
         place to = state_after(p, at, w.b, w.hv, t);
-        read_slice<false>(k_row(p, w.b, t, w.h), w, k);
-        read_slice<false>(q_row(p, w.b, t, w.h), w, q);
+        read_slice(k_row(p, w.b, t, w.h), w, k);
+        read_slice(q_row(p, w.b, t, w.h), w, q);
         float by_q = q_factor(p, sum_lanes<LANES>(dot_slices(q, q)));
         float by_k = k_factor(sum_lanes<LANES>(dot_slices(k, k)));
         float qk = times(times(by_q, by_k), sum_lanes<LANES>(dot_slices(q, k)));
@@ -322,25 +355,22 @@ DEVICE void run_row(const gdr_recurrent_params &p, const work &w,
 //@ include "cuda/rows_packet.cuh"
 //@ end
 
-//@ if rank == 0 and resident > 1 then
-#if __CUDA_ARCH__ >= 900
-enum { RESIDENT = @(resident) };
-#else /* ptxas would spill */
-enum { RESIDENT = 1 };
-#endif
-//@ else
-enum { RESIDENT = @(resident) };
-//@ end
-
-KERNEL LAUNCH_BOUNDS(@(32 * warps), RESIDENT)
+KERNEL LAUNCH_BOUNDS(@(32 * warps), @(resident))
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
 //@ if pdl == 1 then
     grid_wait();
 //@ end
     work w = find_work(p);
-    slots at = find_slots(p, w.b, w.hv);
+    fetched first; /* of what does not wait for the slot */
     loaded s;
+//@ if rank == 1 then
+    fetch(p, w, 0, 0, true, first);
+//@ else
+    bool aligned = rows_aligned(p);
+    fetch_token(p, w, 0, aligned, first);
+//@ end
+    slots at = find_slots(p, w.b, w.hv);
     if (!at.valid) {
         write_zeros(p, w);
         return;
@@ -358,11 +388,11 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
     grid_release();
 //@ end
 //@ if rank == 1 then
-    run_packets(p, w, at, s);
+    run_packets(p, w, at, s, first);
 //@ else
-    if (rows_aligned(p))
-        run_tokens<true>(p, w, at, s);
+    if (aligned)
+        run_tokens<true>(p, w, at, first, s);
     else
-        run_tokens<false>(p, w, at, s);
+        run_tokens<false>(p, w, at, first, s);
 //@ end
 }

@@ -8,7 +8,7 @@ enum {
     PACKET = 4,
     PACKET_ROW = LANES * SLICE,
     PACKET_THREADS = @(32 * warps),
-    SOME = ROWS < 2 ? ROWS : 2 /* rows that share reads of k and q */
+    SOME = ROWS < 4 ? ROWS : 4 /* rows that share reads of k and q */
 };
 
 /* The lanes of a group read adjacent quads. */
@@ -95,18 +95,26 @@ DEVICE void substitute(const packet &x, const work &w, const float (&v)[SOME],
     }
 }
 
-/* Numbers of v, or of o, of this lane's token of the packet. */
-DEVICE void read_v(const gdr_recurrent_params &p, const work &w, i64 begin,
-                   int first, float (&v)[SOME])
+/* What a packet is made of, on its way. */
+struct fetched {
+    shares tokens;
+    @(io) v[SOME]; /* of this lane's token */
+};
+
+DEVICE void fetch(const gdr_recurrent_params &p, const work &w, i64 begin,
+                  int first, bool tokens, fetched &x)
 {
     i64 t = begin + first_value<PACKET, LANES>(w.lane);
+    if (tokens)
+        fetch_packet(p, w.b, w.hv, w.h, begin, x.tokens);
     UNROLL
     for (int i = 0; i < SOME; i++) {
-        v[i] = 0;
+        x.v[i] = 0;
         if (t < p.T && has_row(w, first + i))
-            v[i] = get_@(io)(v_row(p, w.b, t, w.hv) + w.row + first + i);
+            x.v[i] = v_row(p, w.b, t, w.hv)[w.row + first + i];
     }
 }
+/* Numbers of o of this lane's token of the packet. */
 DEVICE void write_o(const gdr_recurrent_params &p, const work &w, i64 begin,
                     int first, const float (&o)[SOME])
 {
@@ -209,19 +217,28 @@ DEVICE void finish_packet(const gdr_recurrent_params &p, const work &w,
 }
 //@ end
 
-/* SOME rows through all tokens. A packet that holds them all is prepared once. */
+/* SOME rows through all tokens, the first packet of which is fetched. A packet
+ * that holds them all is prepared once. */
 DEVICE void run_rows(const gdr_recurrent_params &p, const work &w,
-                     const slots &at, packet &x, int first, tall &s)
+                     const slots &at, packet &x, int first, fetched &from,
+                     tall &s)
 {
     float v[SOME], k[SOME], q[SOME], d[SOME][PACKET];
     for (i64 begin = 0; begin < p.T; begin += PACKET) {
-        read_v(p, w, begin, first, v);
+        work here = w;
+        here.b = opaque(w.b), here.hv = opaque(w.hv);
+        if (begin > 0)
+            fetch(p, here, begin, first, true, from);
         if (first == 0 || p.T > PACKET)
-            prepare_packet(p, x, w.b, w.hv, w.h, begin, first > 0 || begin > 0);
+            prepare_packet(p, x, here.b, w.h, begin, from.tokens,
+                           first > 0 || begin > 0);
+        UNROLL
+        for (int i = 0; i < SOME; i++)
+            v[i] = get_@(io)(&from.v[i]);
         look_packet(x, w, s, k, q);
         substitute(x, w, v, k, q, d);
-        write_o(p, w, begin, first, q);
-        finish_packet(p, w, at, x, begin, first, d, s);
+        write_o(p, here, begin, first, q);
+        finish_packet(p, here, at, x, begin, first, d, s);
     }
     if (updates_slot(p)) {
         place to = {(@(state) *)p.state + at.read};
@@ -229,19 +246,22 @@ DEVICE void run_rows(const gdr_recurrent_params &p, const work &w,
     }
 }
 
+/* from: the first packet, for the first SOME rows. */
 DEVICE void run_packets(const gdr_recurrent_params &p, const work &w,
-                        const slots &at, const loaded &from)
+                        const slots &at, const loaded &rows, fetched &from)
 {
     packet x = packet_shared();
     UNROLL
     for (int first = 0; first < ROWS; first += SOME) {
         tall s;
+        if (first > 0)
+            fetch(p, w, 0, first, p.T > PACKET, from);
         UNROLL
         for (int i = 0; i < SOME; i++) {
             UNROLL
             for (int j = 0; j < VECTORS; j++)
-                unpack_state(from[first + i][j], s[i] + j * VECTOR);
+                unpack_state(rows[first + i][j], s[i] + j * VECTOR);
         }
-        run_rows(p, w, at, x, first, s);
+        run_rows(p, w, at, x, first, from, s);
     }
 }

@@ -43,25 +43,30 @@ DEVICE float round_f32(float x) { return x; }
 DEVICE float round_bf16(float x) { return from_bf16(to_bf16(x)); }
 DEVICE float round_f16(float x) { return from_f16(to_f16(x)); }
 
-/* Four adjacent elements of a row; aligned: they lie at a multiple of their
- * size. */
-DEVICE void read_four(const @(io) *p, bool aligned, float x[4])
+/* Four adjacent elements of a row as they lie there, at a multiple of their
+ * size. Loads alone: what is asked for first may come while more is asked for. */
+//@ local four = io == "f32" and "v4" or "v2"
+typedef @(four) four;
+DEVICE four load_four(const @(io) *p) { return load_@(four)(p); }
+
+DEVICE void unpack_four(four w, float *x)
 {
 //@ if io == "f32" then
-    if (aligned) {
-        v4 w = load_v4(p);
-        x[0] = float_of(w.x), x[1] = float_of(w.y);
-        x[2] = float_of(w.z), x[3] = float_of(w.w);
-        return;
-    }
+    x[0] = float_of(w.x), x[1] = float_of(w.y);
+    x[2] = float_of(w.z), x[3] = float_of(w.w);
 //@ else
+    x[0] = low_@(io)(w.x), x[1] = high_@(io)(w.x);
+    x[2] = low_@(io)(w.y), x[3] = high_@(io)(w.y);
+//@ end
+}
+
+/* The same from anywhere; aligned: load_four may be used. */
+DEVICE void read_four(const @(io) *p, bool aligned, float *x)
+{
     if (aligned) {
-        v2 w = load_v2(p);
-        x[0] = low_@(io)(w.x), x[1] = high_@(io)(w.x);
-        x[2] = low_@(io)(w.y), x[3] = high_@(io)(w.y);
+        unpack_four(load_four(p), x);
         return;
     }
-//@ end
     for (int i = 0; i < 4; i++)
         x[i] = get_@(io)(p + i);
 }
@@ -70,6 +75,13 @@ DEVICE void read_four(const @(io) *p, bool aligned, float x[4])
 DEVICE bool row_aligned(const @(io) *row)
 {
     return ((u64)row & @(4 * io_bytes - 1)) == 0;
+}
+/* And for those of all rows of q and k? */
+DEVICE bool rows_aligned(const gdr_recurrent_params &p)
+{
+    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
+    return row_aligned((const @(io) *)p.q) && row_aligned((const @(io) *)p.k) &&
+           strides % 4 == 0;
 }
 
 DEVICE i64 key_head(const gdr_recurrent_params &p, i64 hv)
@@ -116,33 +128,69 @@ DEVICE float k_factor(float squares)
 struct gates {
     float decay, beta;
 };
+/* What they are made of, as loaded: bits of float32 or of the io dtype. */
+struct raw_gates {
+    u32 g, beta;
+//@ if gate == "fused" then
+    float A_log, dt_bias;
+//@ end
+};
 
-DEVICE float read_gate(const void *base, i64 at, u32 in_io)
+DEVICE u32 fetch_gate(const void *base, i64 at, u32 in_io)
 {
-    return in_io ? get_@(io)((const @(io) *)base + at)
-                 : ((const float *)base)[at];
+//@ if io == "f32" then
+    (void)in_io;
+    return ((const u32 *)base)[at];
+//@ else
+    return in_io ? ((const @(io) *)base)[at] : ((const u32 *)base)[at];
+//@ end
+}
+DEVICE float gate_of(u32 bits, u32 in_io)
+{
+//@ if io == "f32" then
+    (void)in_io;
+    return float_of(bits);
+//@ else
+    return in_io ? from_@(io)(bits) : float_of(bits);
+//@ end
 }
 
-DEVICE gates read_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
+DEVICE raw_gates fetch_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 {
-    gates w = {1, 1};
+    raw_gates w = {};
     i64 at_g = b * p.g_b + t * p.g_t + hv * p.g_h;
     i64 at_beta = b * p.beta_b + t * p.beta_t + hv * p.beta_h;
 //@ if gate == "fused" then
+    w.A_log = p.A_log[hv];
+    w.dt_bias = p.dt_bias[hv];
+    w.g = fetch_gate(p.g, at_g, p.flags & GATE_IO);
+    w.beta = fetch_gate(p.beta, at_beta, p.flags & BETA_IO);
+//@ else
+    if (p.g)
+        w.g = fetch_gate(p.g, at_g, p.flags & GATE_IO);
+    if (p.beta)
+        w.beta = fetch_gate(p.beta, at_beta, p.flags & BETA_IO);
+//@ end
+    return w;
+}
+
+DEVICE gates resolve_gates(const gdr_recurrent_params &p, const raw_gates &raw)
+{
+    gates w = {1, 1};
+    float g = gate_of(raw.g, p.flags & GATE_IO);
+    float beta = gate_of(raw.beta, p.flags & BETA_IO);
+//@ if gate == "fused" then
     /* softplus has threshold 20 as in PyTorch: the naive form overflows */
-    float a = plus(read_gate(p.g, at_g, p.flags & GATE_IO), p.dt_bias[hv]);
-    float x = read_gate(p.beta, at_beta, p.flags & BETA_IO);
+    float a = plus(g, raw.dt_bias);
     float softplus = a > 20 ? a : log_1p(exponential(a));
-    float sigmoid = inverse(plus(1, exponential(-x)));
-    w.decay = exponential(times(-exponential(p.A_log[hv]), softplus));
+    float sigmoid = inverse(plus(1, exponential(-beta)));
+    w.decay = exponential(times(-exponential(raw.A_log), softplus));
     w.beta = p.flags & NEG_EIGVAL ? times(2, sigmoid) : sigmoid;
 //@ else
-    if (p.g) {
-        float g = read_gate(p.g, at_g, p.flags & GATE_IO);
+    if (p.g)
         w.decay = p.flags & ALPHA ? g : exponential(g);
-    }
     if (p.beta)
-        w.beta = read_gate(p.beta, at_beta, p.flags & BETA_IO);
+        w.beta = beta;
 //@ end
     return w;
 }

@@ -74,9 +74,10 @@ DEVICE void prepare_token(const gdr_recurrent_params &p, const tile &of, i64 t,
 {
     i64 h = key_head(p, of.hv);
     share q, k;
+    raw_gates raw = fetch_gates(p, of.b, t, of.hv);
     read_share(q_row(p, of.b, t, h), lane, q);
     read_share(k_row(p, of.b, t, h), lane, k);
-    gates g = read_gates(p, of.b, t, of.hv);
+    gates g = resolve_gates(p, raw);
 //@ if l2norm then
     scale_share(q, q_factor(p, dot_shares(q, q)));
     scale_share(k, k_factor(dot_shares(k, k)));

@@ -63,7 +63,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")
@@ -192,6 +196,14 @@ DEVICE void store_v2(void *p, v2 x) { *(v2 *)p = x; }
 DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
+
+/* x, of which the compiler knows nothing: what follows from it is made where it
+ * is used, not ahead of a loop, where it would take registers. */
+DEVICE int opaque(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 /* ---- threads together ---- */
 
@@ -383,18 +395,27 @@ DEVICE float round_f32(float x) { return x; }
 DEVICE float round_bf16(float x) { return from_bf16(to_bf16(x)); }
 DEVICE float round_f16(float x) { return from_f16(to_f16(x)); }
 
-/* Four adjacent elements of a row; aligned: they lie at a multiple of their
- * size. */
-DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
+/* Four adjacent elements of a row as they lie there, at a multiple of their
+ * size. Loads alone: what is asked for first may come while more is asked for. */
+#line 49 "templates/cuda/token.cuh"
+typedef v2 four;
+DEVICE four load_four(const bf16 *p) { return load_v2(p); }
+
+DEVICE void unpack_four(four w, float *x)
 {
 #line 58 "templates/cuda/token.cuh"
+    x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
+    x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+#line 61 "templates/cuda/token.cuh"
+}
+
+/* The same from anywhere; aligned: load_four may be used. */
+DEVICE void read_four(const bf16 *p, bool aligned, float *x)
+{
     if (aligned) {
-        v2 w = load_v2(p);
-        x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
-        x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+        unpack_four(load_four(p), x);
         return;
     }
-#line 65 "templates/cuda/token.cuh"
     for (int i = 0; i < 4; i++)
         x[i] = get_bf16(p + i);
 }
@@ -403,6 +424,13 @@ DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
 DEVICE bool row_aligned(const bf16 *row)
 {
     return ((u64)row & 7) == 0;
+}
+/* And for those of all rows of q and k? */
+DEVICE bool rows_aligned(const gdr_recurrent_params &p)
+{
+    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
+    return row_aligned((const bf16 *)p.q) && row_aligned((const bf16 *)p.k) &&
+           strides % 4 == 0;
 }
 
 DEVICE i64 key_head(const gdr_recurrent_params &p, i64 hv)
@@ -431,40 +459,64 @@ DEVICE bf16 *o_row(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 /* What q and k are multiplied with, from the sums of their squares. */
 DEVICE float q_factor(const gdr_recurrent_params &p, float squares)
 {
-#line 102 "templates/cuda/token.cuh"
+#line 114 "templates/cuda/token.cuh"
     return times(p.scale, inverse_root(plus(squares, 1e-6f)));
-#line 106 "templates/cuda/token.cuh"
+#line 118 "templates/cuda/token.cuh"
 }
 DEVICE float k_factor(float squares)
 {
-#line 110 "templates/cuda/token.cuh"
+#line 122 "templates/cuda/token.cuh"
     return inverse_root(plus(squares, 1e-6f));
-#line 114 "templates/cuda/token.cuh"
+#line 126 "templates/cuda/token.cuh"
 }
 
 struct gates {
     float decay, beta;
 };
+/* What they are made of, as loaded: bits of float32 or of the io dtype. */
+struct raw_gates {
+    u32 g, beta;
+#line 137 "templates/cuda/token.cuh"
+};
 
-DEVICE float read_gate(const void *base, i64 at, u32 in_io)
+DEVICE u32 fetch_gate(const void *base, i64 at, u32 in_io)
 {
-    return in_io ? get_bf16((const bf16 *)base + at)
-                 : ((const float *)base)[at];
+#line 145 "templates/cuda/token.cuh"
+    return in_io ? ((const bf16 *)base)[at] : ((const u32 *)base)[at];
+#line 147 "templates/cuda/token.cuh"
+}
+DEVICE float gate_of(u32 bits, u32 in_io)
+{
+#line 154 "templates/cuda/token.cuh"
+    return in_io ? from_bf16(bits) : float_of(bits);
+#line 156 "templates/cuda/token.cuh"
 }
 
-DEVICE gates read_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
+DEVICE raw_gates fetch_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 {
-    gates w = {1, 1};
+    raw_gates w = {};
     i64 at_g = b * p.g_b + t * p.g_t + hv * p.g_h;
     i64 at_beta = b * p.beta_b + t * p.beta_t + hv * p.beta_h;
-#line 140 "templates/cuda/token.cuh"
-    if (p.g) {
-        float g = read_gate(p.g, at_g, p.flags & GATE_IO);
-        w.decay = p.flags & ALPHA ? g : exponential(g);
-    }
+#line 169 "templates/cuda/token.cuh"
+    if (p.g)
+        w.g = fetch_gate(p.g, at_g, p.flags & GATE_IO);
     if (p.beta)
-        w.beta = read_gate(p.beta, at_beta, p.flags & BETA_IO);
-#line 147 "templates/cuda/token.cuh"
+        w.beta = fetch_gate(p.beta, at_beta, p.flags & BETA_IO);
+#line 174 "templates/cuda/token.cuh"
+    return w;
+}
+
+DEVICE gates resolve_gates(const gdr_recurrent_params &p, const raw_gates &raw)
+{
+    gates w = {1, 1};
+    float g = gate_of(raw.g, p.flags & GATE_IO);
+    float beta = gate_of(raw.beta, p.flags & BETA_IO);
+#line 190 "templates/cuda/token.cuh"
+    if (p.g)
+        w.decay = p.flags & ALPHA ? g : exponential(g);
+    if (p.beta)
+        w.beta = beta;
+#line 195 "templates/cuda/token.cuh"
     return w;
 }
 #line 1 "templates/cuda/slots.cuh"
@@ -683,19 +735,59 @@ DEVICE packet packet_shared(void)
     return w;
 }
 
-enum { QUADS = (PACKET_ROW / 4 + 31) / 32 }; /* of a row, per lane of a warp */
+enum {
+    QUADS = (PACKET_ROW / 4 + 31) / 32, /* of a row, per lane of a warp */
+    PACKET_WARPS = PACKET_THREADS / 32,
+    SHARES = (PACKET + PACKET_WARPS - 1) / PACKET_WARPS /* tokens of a warp */
+};
 
-/* This lane's share of a row, and the sum of its squares. */
-DEVICE float read_share(const bf16 *row, int lane, float (&x)[QUADS][4])
+/* A lane's part of a token as it lies in memory. */
+struct share {
+    four q[QUADS], k[QUADS]; /* where rows are aligned */
+    raw_gates g;
+};
+typedef share shares[SHARES];
+
+/* This lane's quad of a row, of which it may have none. */
+DEVICE bool has_quad(int lane, int i) { return lane + 32 * i < 32; }
+
+/* Asks for the tokens of a packet, from `begin` on. */
+DEVICE void fetch_packet(const gdr_recurrent_params &p, i64 b, i64 hv, i64 h,
+                         i64 begin, shares &x)
 {
-    bool aligned = row_aligned(row);
+    int warp = packet_thread() / 32, lane = packet_thread() % 32;
+    bool aligned = rows_aligned(p);
+    UNROLL
+    for (int n = 0; n < SHARES; n++) {
+        i64 t = warp + n * PACKET_WARPS;
+        if (t >= PACKET || begin + t >= p.T)
+            break;
+        t += begin;
+        x[n].g = fetch_gates(p, b, t, hv);
+        if (!aligned)
+            continue;
+        UNROLL
+        for (int i = 0; i < QUADS; i++) {
+            if (!has_quad(lane, i))
+                continue;
+            x[n].q[i] = load_four(q_row(p, b, t, h) + 4 * (lane + 32 * i));
+            x[n].k[i] = load_four(k_row(p, b, t, h) + 4 * (lane + 32 * i));
+        }
+    }
+}
+
+/* The quads of a row that this lane has, and the sum of their squares. */
+DEVICE float read_share(const bf16 *row, bool aligned, const four (&from)[QUADS],
+                        int lane, float (&x)[QUADS][4])
+{
     float squares = 0;
     UNROLL
     for (int i = 0; i < QUADS; i++) {
-        int quad = lane + 32 * i;
         x[i][0] = x[i][1] = x[i][2] = x[i][3] = 0;
-        if (quad < 32)
-            read_four(row + 4 * quad, aligned, x[i]);
+        if (has_quad(lane, i) && aligned)
+            unpack_four(from[i], x[i]);
+        else if (has_quad(lane, i))
+            read_four(row + 4 * (lane + 32 * i), false, x[i]);
         UNROLL
         for (int e = 0; e < 4; e++)
             squares = fused(x[i][e], x[i][e], squares);
@@ -762,33 +854,39 @@ DEVICE void multiply_token(const packet &w, int t, int lane)
     }
 }
 
-/* Tokens [begin, begin + count) of value head hv and key head h; again: there is
- * a packet before, which all threads must have read first. */
+/* Tokens [begin, begin + count), fetched, of key head h; again: there is a
+ * packet before, which all threads must have read first. */
 DEVICE void prepare_packet(const gdr_recurrent_params &p, packet &w, i64 b,
-                           i64 hv, i64 h, i64 begin, bool again)
+                           i64 h, i64 begin, const shares &from, bool again)
 {
     int warp = packet_thread() / 32, lane = packet_thread() % 32;
+    bool aligned = rows_aligned(p);
     w.count = p.T - begin < PACKET ? (int)(p.T - begin) : PACKET;
     if (again)
         packet_sync();
-    for (int t = warp; t < w.count; t += PACKET_THREADS / 32) {
+    UNROLL
+    for (int n = 0; n < SHARES; n++) {
+        int t = warp + n * PACKET_WARPS;
+        if (t >= w.count)
+            break;
+        const share &x = from[n];
         float q[QUADS][4], k[QUADS][4];
-        float qq = read_share(q_row(p, b, begin + t, h), lane, q);
-        float kk = read_share(k_row(p, b, begin + t, h), lane, k);
-#line 132 "templates/cuda/packet.cuh"
+        float qq = read_share(q_row(p, b, begin + t, h), aligned, x.q, lane, q);
+        float kk = read_share(k_row(p, b, begin + t, h), aligned, x.k, lane, k);
+#line 178 "templates/cuda/packet.cuh"
         qq = sum_lanes<32>(qq);
         kk = sum_lanes<32>(kk);
-#line 135 "templates/cuda/packet.cuh"
+#line 181 "templates/cuda/packet.cuh"
         write_share(w.q + t * PACKET_ROW, lane, q, q_factor(p, qq));
         write_share(w.k + t * PACKET_ROW, lane, k, k_factor(kk));
+        gates g = resolve_gates(p, x.g);
         if (lane == 0) {
-            gates g = read_gates(p, b, begin + t, hv);
             w.decay[t] = g.decay;
             w.beta[t] = g.beta;
         }
     }
     packet_sync();
-    for (int t = warp; t < PACKET; t += PACKET_THREADS / 32)
+    for (int t = warp; t < PACKET; t += PACKET_WARPS)
         multiply_token(w, t, lane);
     packet_sync();
 }
@@ -910,21 +1008,42 @@ DEVICE void store_rows(const part &w, const place &to,
     }
 }
 
+/* What a packet is made of, on its way. */
+struct fetched {
+    shares tokens;
+    bf16 v[2];
+};
+
+DEVICE void fetch(const gdr_recurrent_params &p, const part &w, i64 t,
+                  fetched &x)
+{
+    fetch_packet(p, w.b, w.hv, key_head(p, w.hv), t, x.tokens);
+    UNROLL
+    for (int n = 0; n < 2; n++) {
+        int i = thread_index() + n * 256;
+        int column = i % 128;
+        i64 at = t + i / 128;
+        x.v[n] = 0;
+        if (i < 512 && column < w.columns && at < p.T)
+            x.v[n] = v_row(p, w.b, at, w.hv)[w.column + column];
+    }
+}
+
 /* All that a packet of tokens from t on needs beside S. */
 DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
-                    const slots &from, i64 t, packet &a, const common &x)
+                    const slots &from, i64 t, const fetched &ahead, packet &a,
+                    const common &x)
 {
-    int count = p.T - t < PACKET ? (int)(p.T - t) : PACKET;
-    for (int i = thread_index(); i < count * 128; i += 256) {
-        int column = i % 128;
-        if (column < w.columns)
-            x.v[i] = get_bf16(v_row(p, w.b, t + i / 128, w.hv) +
-                               w.column + column);
+    UNROLL
+    for (int n = 0; n < 2; n++) {
+        int i = thread_index() + n * 256;
+        if (i < 512)
+            x.v[i] = get_bf16(&ahead.v[n]);
     }
     int i = 255 - thread_index();
-    if (i < count)
+    if (i < PACKET && t + i < p.T)
         x.to[i] = state_after(p, from, w.b, w.hv, t + i);
-    prepare_packet(p, a, w.b, w.hv, key_head(p, w.hv), t, t > 0);
+    prepare_packet(p, a, w.b, key_head(p, w.hv), t, ahead.tokens, t > 0);
 }
 
 /* ---- the recurrence ---- */
@@ -932,14 +1051,14 @@ DEVICE void prepare(const gdr_recurrent_params &p, const part &w,
 /* A run of the thread's rows of x. */
 DEVICE void read_run(const float *x, int row, float *out)
 {
-#line 200 "templates/cuda/recurrent_columns.cu"
+#line 221 "templates/cuda/recurrent_columns.cu"
     v4 four = load_v4(x + row);
     out[0] = float_of(four.x), out[1] = float_of(four.y);
     out[2] = float_of(four.z), out[3] = float_of(four.w);
-#line 207 "templates/cuda/recurrent_columns.cu"
+#line 228 "templates/cuda/recurrent_columns.cu"
 }
 
-#line 218 "templates/cuda/recurrent_columns.cu"
+#line 239 "templates/cuda/recurrent_columns.cu"
 /* k'S and q'S of the thread's rows, added to those of the warp's other groups
  * and left for the other warps. */
 DEVICE void add_rows(const part &w, const float (&s)[8][8], const float *q,
@@ -961,7 +1080,7 @@ DEVICE void add_rows(const part &w, const float (&s)[8][8], const float *q,
                 sum[8 + j] = fused(s[i + r][j], qq[r], sum[8 + j]);
             }
     }
-#line 240 "templates/cuda/recurrent_columns.cu"
+#line 261 "templates/cuda/recurrent_columns.cu"
     {
         bool upper = thread_index() & 16;
     UNROLL
@@ -972,17 +1091,17 @@ DEVICE void add_rows(const part &w, const float (&s)[8][8], const float *q,
         }
         first += upper ? 8 : 0;
     }
-#line 251 "templates/cuda/recurrent_columns.cu"
+#line 272 "templates/cuda/recurrent_columns.cu"
     to += thread_index() / 32 * 256 + w.own;
     to += first / 8 * 128 + first % 8;
-#line 254 "templates/cuda/recurrent_columns.cu"
+#line 275 "templates/cuda/recurrent_columns.cu"
     UNROLL
     for (int i = 0; i < 8; i += 4) {
         v4 x = {bits_of(sum[i]), bits_of(sum[i + 1]), bits_of(sum[i + 2]),
                 bits_of(sum[i + 3])};
         store_v4(to + i / 8 * 128 + i % 8, x);
     }
-#line 265 "templates/cuda/recurrent_columns.cu"
+#line 286 "templates/cuda/recurrent_columns.cu"
 }
 
 /* What the warps left of one sum. */
@@ -995,7 +1114,7 @@ DEVICE float add_warps(const float *sums)
     return sum;
 }
 
-#line 311 "templates/cuda/recurrent_columns.cu"
+#line 332 "templates/cuda/recurrent_columns.cu"
 /* d and o of token i of the packet. */
 DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
                   const packet &a, const common &x)
@@ -1012,7 +1131,7 @@ DEVICE void solve(const gdr_recurrent_params &p, const part &w, i64 t, int i,
         put_bf16(o_row(p, b, t + i, hv) + w.column + c, o);
     }
 }
-#line 328 "templates/cuda/recurrent_columns.cu"
+#line 349 "templates/cuda/recurrent_columns.cu"
 
 /* S = decay S + k d'. */
 DEVICE void advance(const part &w, float (&s)[8][8], float decay,
@@ -1048,7 +1167,7 @@ DEVICE void run_packet(const gdr_recurrent_params &p, const part &w, i64 t,
                        const packet &a, const common &x,
                        float (&s)[8][8])
 {
-#line 385 "templates/cuda/recurrent_columns.cu"
+#line 406 "templates/cuda/recurrent_columns.cu"
     for (int i = 0; i < a.count; i++) {
         add_rows(w, s, a.q + i * 128, a.k + i * 128, x.sums);
         block_sync();
@@ -1057,21 +1176,23 @@ DEVICE void run_packet(const gdr_recurrent_params &p, const part &w, i64 t,
         if (!w.active)
             continue;
         advance(w, s, a.decay[i], a.k + i * 128, x.d);
-#line 394 "templates/cuda/recurrent_columns.cu"
+#line 415 "templates/cuda/recurrent_columns.cu"
         if (x.to[i].at)
             store_rows(w, x.to[i], s);
-#line 397 "templates/cuda/recurrent_columns.cu"
+#line 418 "templates/cuda/recurrent_columns.cu"
     }
-#line 403 "templates/cuda/recurrent_columns.cu"
+#line 424 "templates/cuda/recurrent_columns.cu"
 }
 
 KERNEL LAUNCH_BOUNDS(256, 1)
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
-#line 411 "templates/cuda/recurrent_columns.cu"
+#line 432 "templates/cuda/recurrent_columns.cu"
     packet a = packet_shared();
     common x = common_shared();
     part w = find_part(p);
+    fetched ahead; /* of what does not wait for the slot */
+    fetch(p, w, 0, ahead);
     slots from = find_slots(p, w.b, w.hv);
     if (!from.valid) {
         write_zeros(p, w);
@@ -1081,10 +1202,10 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
     v4 stored[8];
     float s[8][8];
     load_rows(w, (bf16 *)home.at + w.column + w.own, stored);
-#line 426 "templates/cuda/recurrent_columns.cu"
+#line 449 "templates/cuda/recurrent_columns.cu"
     if (thread_index() == 0)
         x.head[0] = w.b, x.head[1] = w.hv;
-    prepare(p, w, from, 0, a, x);
+    prepare(p, w, from, 0, ahead, a, x);
     unpack_rows(w, stored, s);
     for (i64 t = 0;;) {
         run_packet(p, w, t, a, x, s);
@@ -1093,7 +1214,9 @@ gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
             break;
         block_sync();
         w.b = x.head[0], w.hv = x.head[1];
-        prepare(p, w, from, t, a, x);
+        w.column = opaque(w.column), w.columns = opaque(w.columns);
+        fetch(p, w, t, ahead);
+        prepare(p, w, from, t, ahead, a, x);
     }
     if (updates_slot(p) && w.active)
         store_rows(w, home, s);

@@ -59,7 +59,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")
@@ -188,6 +192,14 @@ DEVICE void store_v2(void *p, v2 x) { *(v2 *)p = x; }
 DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
+
+/* x, of which the compiler knows nothing: what follows from it is made where it
+ * is used, not ahead of a loop, where it would take registers. */
+DEVICE int opaque(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 /* ---- threads together ---- */
 
@@ -379,18 +391,27 @@ DEVICE float round_f32(float x) { return x; }
 DEVICE float round_bf16(float x) { return from_bf16(to_bf16(x)); }
 DEVICE float round_f16(float x) { return from_f16(to_f16(x)); }
 
-/* Four adjacent elements of a row; aligned: they lie at a multiple of their
- * size. */
-DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
+/* Four adjacent elements of a row as they lie there, at a multiple of their
+ * size. Loads alone: what is asked for first may come while more is asked for. */
+#line 49 "templates/cuda/token.cuh"
+typedef v2 four;
+DEVICE four load_four(const bf16 *p) { return load_v2(p); }
+
+DEVICE void unpack_four(four w, float *x)
 {
 #line 58 "templates/cuda/token.cuh"
+    x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
+    x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+#line 61 "templates/cuda/token.cuh"
+}
+
+/* The same from anywhere; aligned: load_four may be used. */
+DEVICE void read_four(const bf16 *p, bool aligned, float *x)
+{
     if (aligned) {
-        v2 w = load_v2(p);
-        x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
-        x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+        unpack_four(load_four(p), x);
         return;
     }
-#line 65 "templates/cuda/token.cuh"
     for (int i = 0; i < 4; i++)
         x[i] = get_bf16(p + i);
 }
@@ -399,6 +420,13 @@ DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
 DEVICE bool row_aligned(const bf16 *row)
 {
     return ((u64)row & 7) == 0;
+}
+/* And for those of all rows of q and k? */
+DEVICE bool rows_aligned(const gdr_recurrent_params &p)
+{
+    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
+    return row_aligned((const bf16 *)p.q) && row_aligned((const bf16 *)p.k) &&
+           strides % 4 == 0;
 }
 
 DEVICE i64 key_head(const gdr_recurrent_params &p, i64 hv)
@@ -427,40 +455,64 @@ DEVICE bf16 *o_row(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 /* What q and k are multiplied with, from the sums of their squares. */
 DEVICE float q_factor(const gdr_recurrent_params &p, float squares)
 {
-#line 102 "templates/cuda/token.cuh"
+#line 114 "templates/cuda/token.cuh"
     return times(p.scale, inverse_root(plus(squares, 1e-6f)));
-#line 106 "templates/cuda/token.cuh"
+#line 118 "templates/cuda/token.cuh"
 }
 DEVICE float k_factor(float squares)
 {
-#line 110 "templates/cuda/token.cuh"
+#line 122 "templates/cuda/token.cuh"
     return inverse_root(plus(squares, 1e-6f));
-#line 114 "templates/cuda/token.cuh"
+#line 126 "templates/cuda/token.cuh"
 }
 
 struct gates {
     float decay, beta;
 };
+/* What they are made of, as loaded: bits of float32 or of the io dtype. */
+struct raw_gates {
+    u32 g, beta;
+#line 137 "templates/cuda/token.cuh"
+};
 
-DEVICE float read_gate(const void *base, i64 at, u32 in_io)
+DEVICE u32 fetch_gate(const void *base, i64 at, u32 in_io)
 {
-    return in_io ? get_bf16((const bf16 *)base + at)
-                 : ((const float *)base)[at];
+#line 145 "templates/cuda/token.cuh"
+    return in_io ? ((const bf16 *)base)[at] : ((const u32 *)base)[at];
+#line 147 "templates/cuda/token.cuh"
+}
+DEVICE float gate_of(u32 bits, u32 in_io)
+{
+#line 154 "templates/cuda/token.cuh"
+    return in_io ? from_bf16(bits) : float_of(bits);
+#line 156 "templates/cuda/token.cuh"
 }
 
-DEVICE gates read_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
+DEVICE raw_gates fetch_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 {
-    gates w = {1, 1};
+    raw_gates w = {};
     i64 at_g = b * p.g_b + t * p.g_t + hv * p.g_h;
     i64 at_beta = b * p.beta_b + t * p.beta_t + hv * p.beta_h;
-#line 140 "templates/cuda/token.cuh"
-    if (p.g) {
-        float g = read_gate(p.g, at_g, p.flags & GATE_IO);
-        w.decay = p.flags & ALPHA ? g : exponential(g);
-    }
+#line 169 "templates/cuda/token.cuh"
+    if (p.g)
+        w.g = fetch_gate(p.g, at_g, p.flags & GATE_IO);
     if (p.beta)
-        w.beta = read_gate(p.beta, at_beta, p.flags & BETA_IO);
-#line 147 "templates/cuda/token.cuh"
+        w.beta = fetch_gate(p.beta, at_beta, p.flags & BETA_IO);
+#line 174 "templates/cuda/token.cuh"
+    return w;
+}
+
+DEVICE gates resolve_gates(const gdr_recurrent_params &p, const raw_gates &raw)
+{
+    gates w = {1, 1};
+    float g = gate_of(raw.g, p.flags & GATE_IO);
+    float beta = gate_of(raw.beta, p.flags & BETA_IO);
+#line 190 "templates/cuda/token.cuh"
+    if (p.g)
+        w.decay = p.flags & ALPHA ? g : exponential(g);
+    if (p.beta)
+        w.beta = beta;
+#line 195 "templates/cuda/token.cuh"
     return w;
 }
 #line 1 "templates/cuda/slots.cuh"
@@ -841,13 +893,14 @@ DEVICE void prepare_token(const gdr_recurrent_params &p, const tile &of, i64 t,
 {
     i64 h = key_head(p, of.hv);
     share q, k;
+    raw_gates raw = fetch_gates(p, of.b, t, of.hv);
     read_share(q_row(p, of.b, t, h), lane, q);
     read_share(k_row(p, of.b, t, h), lane, k);
-    gates g = read_gates(p, of.b, t, of.hv);
-#line 81 "templates/cuda/tokens.cuh"
+    gates g = resolve_gates(p, raw);
+#line 82 "templates/cuda/tokens.cuh"
     scale_share(q, q_factor(p, dot_shares(q, q)));
     scale_share(k, k_factor(dot_shares(k, k)));
-#line 86 "templates/cuda/tokens.cuh"
+#line 87 "templates/cuda/tokens.cuh"
     float qk = dot_shares(q, k);
     write_share(to, lane, q);
     write_share(to + 128, lane, k);

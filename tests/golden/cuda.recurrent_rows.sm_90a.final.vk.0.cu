@@ -59,7 +59,11 @@ typedef long long i64;
 #define DEVICE static __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
 /* Threads of a block, and blocks that shall fit on a multiprocessor. */
+#ifdef GDR_ONE_BLOCK /* ptxas would spill to have more resident */
+#define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, 1)
+#else
 #define LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#endif
 #define GRID_CONSTANT const __grid_constant__
 /* The loop behind it has constant bounds; what it indexes stays in registers. */
 #define UNROLL _Pragma("unroll")
@@ -188,6 +192,14 @@ DEVICE void store_v2(void *p, v2 x) { *(v2 *)p = x; }
 DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
+
+/* x, of which the compiler knows nothing: what follows from it is made where it
+ * is used, not ahead of a loop, where it would take registers. */
+DEVICE int opaque(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 /* ---- threads together ---- */
 
@@ -379,18 +391,27 @@ DEVICE float round_f32(float x) { return x; }
 DEVICE float round_bf16(float x) { return from_bf16(to_bf16(x)); }
 DEVICE float round_f16(float x) { return from_f16(to_f16(x)); }
 
-/* Four adjacent elements of a row; aligned: they lie at a multiple of their
- * size. */
-DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
+/* Four adjacent elements of a row as they lie there, at a multiple of their
+ * size. Loads alone: what is asked for first may come while more is asked for. */
+#line 49 "templates/cuda/token.cuh"
+typedef v2 four;
+DEVICE four load_four(const bf16 *p) { return load_v2(p); }
+
+DEVICE void unpack_four(four w, float *x)
 {
 #line 58 "templates/cuda/token.cuh"
+    x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
+    x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+#line 61 "templates/cuda/token.cuh"
+}
+
+/* The same from anywhere; aligned: load_four may be used. */
+DEVICE void read_four(const bf16 *p, bool aligned, float *x)
+{
     if (aligned) {
-        v2 w = load_v2(p);
-        x[0] = low_bf16(w.x), x[1] = high_bf16(w.x);
-        x[2] = low_bf16(w.y), x[3] = high_bf16(w.y);
+        unpack_four(load_four(p), x);
         return;
     }
-#line 65 "templates/cuda/token.cuh"
     for (int i = 0; i < 4; i++)
         x[i] = get_bf16(p + i);
 }
@@ -399,6 +420,13 @@ DEVICE void read_four(const bf16 *p, bool aligned, float x[4])
 DEVICE bool row_aligned(const bf16 *row)
 {
     return ((u64)row & 7) == 0;
+}
+/* And for those of all rows of q and k? */
+DEVICE bool rows_aligned(const gdr_recurrent_params &p)
+{
+    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
+    return row_aligned((const bf16 *)p.q) && row_aligned((const bf16 *)p.k) &&
+           strides % 4 == 0;
 }
 
 DEVICE i64 key_head(const gdr_recurrent_params &p, i64 hv)
@@ -427,40 +455,64 @@ DEVICE bf16 *o_row(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 /* What q and k are multiplied with, from the sums of their squares. */
 DEVICE float q_factor(const gdr_recurrent_params &p, float squares)
 {
-#line 102 "templates/cuda/token.cuh"
+#line 114 "templates/cuda/token.cuh"
     return times(p.scale, inverse_root(plus(squares, 1e-6f)));
-#line 106 "templates/cuda/token.cuh"
+#line 118 "templates/cuda/token.cuh"
 }
 DEVICE float k_factor(float squares)
 {
-#line 110 "templates/cuda/token.cuh"
+#line 122 "templates/cuda/token.cuh"
     return inverse_root(plus(squares, 1e-6f));
-#line 114 "templates/cuda/token.cuh"
+#line 126 "templates/cuda/token.cuh"
 }
 
 struct gates {
     float decay, beta;
 };
+/* What they are made of, as loaded: bits of float32 or of the io dtype. */
+struct raw_gates {
+    u32 g, beta;
+#line 137 "templates/cuda/token.cuh"
+};
 
-DEVICE float read_gate(const void *base, i64 at, u32 in_io)
+DEVICE u32 fetch_gate(const void *base, i64 at, u32 in_io)
 {
-    return in_io ? get_bf16((const bf16 *)base + at)
-                 : ((const float *)base)[at];
+#line 145 "templates/cuda/token.cuh"
+    return in_io ? ((const bf16 *)base)[at] : ((const u32 *)base)[at];
+#line 147 "templates/cuda/token.cuh"
+}
+DEVICE float gate_of(u32 bits, u32 in_io)
+{
+#line 154 "templates/cuda/token.cuh"
+    return in_io ? from_bf16(bits) : float_of(bits);
+#line 156 "templates/cuda/token.cuh"
 }
 
-DEVICE gates read_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
+DEVICE raw_gates fetch_gates(const gdr_recurrent_params &p, i64 b, i64 t, i64 hv)
 {
-    gates w = {1, 1};
+    raw_gates w = {};
     i64 at_g = b * p.g_b + t * p.g_t + hv * p.g_h;
     i64 at_beta = b * p.beta_b + t * p.beta_t + hv * p.beta_h;
-#line 140 "templates/cuda/token.cuh"
-    if (p.g) {
-        float g = read_gate(p.g, at_g, p.flags & GATE_IO);
-        w.decay = p.flags & ALPHA ? g : exponential(g);
-    }
+#line 169 "templates/cuda/token.cuh"
+    if (p.g)
+        w.g = fetch_gate(p.g, at_g, p.flags & GATE_IO);
     if (p.beta)
-        w.beta = read_gate(p.beta, at_beta, p.flags & BETA_IO);
-#line 147 "templates/cuda/token.cuh"
+        w.beta = fetch_gate(p.beta, at_beta, p.flags & BETA_IO);
+#line 174 "templates/cuda/token.cuh"
+    return w;
+}
+
+DEVICE gates resolve_gates(const gdr_recurrent_params &p, const raw_gates &raw)
+{
+    gates w = {1, 1};
+    float g = gate_of(raw.g, p.flags & GATE_IO);
+    float beta = gate_of(raw.beta, p.flags & BETA_IO);
+#line 190 "templates/cuda/token.cuh"
+    if (p.g)
+        w.decay = p.flags & ALPHA ? g : exponential(g);
+    if (p.beta)
+        w.beta = beta;
+#line 195 "templates/cuda/token.cuh"
     return w;
 }
 #line 1 "templates/cuda/slots.cuh"
@@ -687,34 +739,27 @@ DEVICE void write_zeros(const gdr_recurrent_params &p, const work &w)
 #line 105 "templates/cuda/recurrent_rows.cu"
 /* ---- token by token ---- */
 
-/* Do all rows of q and k begin where read_four may use vectors? */
-DEVICE bool rows_aligned(const gdr_recurrent_params &p)
-{
-    i64 strides = p.q_b | p.q_t | p.q_h | p.k_b | p.k_t | p.k_h;
-    return row_aligned((const bf16 *)p.q) && row_aligned((const bf16 *)p.k) &&
-           strides % 4 == 0;
-}
-
 /* This lane's part of a token; q and k as they were given. */
 struct token {
     float q[SLICE], k[SLICE];
     float v[OWN];
     gates g;
 };
+/* The same on its way; q and k where their rows are aligned. */
+struct fetched {
+    four q[SLICE / 4], k[SLICE / 4];
+    bf16 v[OWN];
+    raw_gates g;
+};
 
-template <bool aligned>
-DEVICE void read_slice(const bf16 *row, const work &w, float (&x)[SLICE])
+/* Element 4 i of this lane's slice in the row. */
+DEVICE int four_at(const work &w, int i)
 {
-    UNROLL
-    for (int j = 0; j < VECTORS; j++) {
-        UNROLL
-        for (int e = 0; e < VECTOR; e += 4) {
-            float *to = x + j * VECTOR + e;
-            to[0] = to[1] = to[2] = to[3] = 0;
-            if (has_vector(w, j))
-                read_four(row + (w.lane + j * LANES) * VECTOR + e, aligned, to);
-        }
-    }
+    return (w.lane + i / (VECTOR / 4) * LANES) * VECTOR + i % (VECTOR / 4) * 4;
+}
+DEVICE bool has_four(const work &w, int i)
+{
+    return has_vector(w, i / (VECTOR / 4));
 }
 
 /* Of the rows of this thread, those whose sums this lane gets. */
@@ -723,19 +768,55 @@ DEVICE int own_row(const work &w, int n)
     return first_value<ROWS, LANES>(w.lane) + n;
 }
 
-template <bool aligned>
-DEVICE void read_token(const gdr_recurrent_params &p, const work &w, i64 t,
-                       token &x)
+DEVICE void fetch_token(const gdr_recurrent_params &p, const work &w, i64 t,
+                        bool aligned, fetched &x)
 {
+    const bf16 *k = k_row(p, w.b, t, w.h), *q = q_row(p, w.b, t, w.h);
     const bf16 *v = v_row(p, w.b, t, w.hv) + w.row;
-    read_slice<aligned>(k_row(p, w.b, t, w.h), w, x.k);
-    read_slice<aligned>(q_row(p, w.b, t, w.h), w, x.q);
     UNROLL
-    for (int n = 0; n < OWN; n++) {
-        int i = own_row(w, n);
-        x.v[n] = has_row(w, i) ? get_bf16(v + i) : 0;
+    for (int i = 0; i < SLICE / 4; i++) {
+        four zeros = {};
+        x.k[i] = x.q[i] = zeros;
+        if (aligned && has_four(w, i)) {
+            x.k[i] = load_four(k + four_at(w, i));
+            x.q[i] = load_four(q + four_at(w, i));
+        }
     }
-    x.g = read_gates(p, w.b, t, w.hv);
+    UNROLL
+    for (int n = 0; n < OWN; n++)
+        x.v[n] = has_row(w, own_row(w, n)) ? v[own_row(w, n)] : 0;
+    x.g = fetch_gates(p, w.b, t, w.hv);
+}
+
+/* The slice of a row that begins anywhere. */
+DEVICE void read_slice(const bf16 *row, const work &w, float (&x)[SLICE])
+{
+    UNROLL
+    for (int i = 0; i < SLICE / 4; i++) {
+        x[4 * i] = x[4 * i + 1] = x[4 * i + 2] = x[4 * i + 3] = 0;
+        if (has_four(w, i))
+            read_four(row + four_at(w, i), false, x + 4 * i);
+    }
+}
+
+template <bool aligned>
+DEVICE void take_token(const gdr_recurrent_params &p, const work &w, i64 t,
+                       const fetched &from, token &x)
+{
+    if (aligned) {
+        UNROLL
+        for (int i = 0; i < SLICE / 4; i++) {
+            unpack_four(from.k[i], x.k + 4 * i);
+            unpack_four(from.q[i], x.q + 4 * i);
+        }
+    } else {
+        read_slice(k_row(p, w.b, t, w.h), w, x.k);
+        read_slice(q_row(p, w.b, t, w.h), w, x.q);
+    }
+    UNROLL
+    for (int n = 0; n < OWN; n++)
+        x.v[n] = get_bf16(&from.v[n]);
+    x.g = resolve_gates(p, from.g);
 }
 
 /* Sums of SLICE products in a fixed tree. */
@@ -745,9 +826,9 @@ DEVICE float dot_slices(const float (&a)[SLICE], const float (&b)[SLICE])
     UNROLL
     for (int e = 0; e < SLICE; e++)
         sum[e % 2] = fused(a[e], b[e], sum[e % 2]);
-#line 168 "templates/cuda/recurrent_rows.cu"
+#line 197 "templates/cuda/recurrent_rows.cu"
     return plus(sum[0], sum[1]);
-#line 170 "templates/cuda/recurrent_rows.cu"
+#line 199 "templates/cuda/recurrent_rows.cu"
 }
 
 DEVICE void look(const v4 (&s)[VECTORS], const token &x, float &k, float &q)
@@ -777,7 +858,7 @@ DEVICE void advance(const gdr_recurrent_params &p, const work &w,
             for (int e = 0; e < VECTOR; e++) {
                 float kd = times(x.k[j * VECTOR + e], di);
                 row[e] = fused(row[e], x.g.decay, kd);
-#line 202 "templates/cuda/recurrent_rows.cu"
+#line 231 "templates/cuda/recurrent_rows.cu"
             }
             s[i][j] = pack_state(row);
             if (to.at && has_row(w, i) && has_vector(w, j))
@@ -788,21 +869,21 @@ DEVICE void advance(const gdr_recurrent_params &p, const work &w,
 
 template <bool aligned>
 DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
-                      const slots &at, i64 t, loaded &s)
+                      const slots &at, i64 t, const fetched &from, loaded &s)
 {
     token x;
     float k[ROWS], q[ROWS], d[OWN];
-    read_token<aligned>(p, w, t, x);
+    take_token<aligned>(p, w, t, from, x);
     UNROLL
     for (int i = 0; i < ROWS; i++)
         look(s[i], x, k[i], q[i]);
     share_sums<ROWS, LANES>(k, w.lane);
     share_sums<ROWS, LANES>(q, w.lane);
     float qk = sum_lanes<LANES>(dot_slices(x.q, x.k));
-#line 224 "templates/cuda/recurrent_rows.cu"
+#line 253 "templates/cuda/recurrent_rows.cu"
     float by_q = q_factor(p, sum_lanes<LANES>(dot_slices(x.q, x.q)));
     float by_k = k_factor(sum_lanes<LANES>(dot_slices(x.k, x.k)));
-#line 229 "templates/cuda/recurrent_rows.cu"
+#line 258 "templates/cuda/recurrent_rows.cu"
     qk = times(times(by_q, by_k), qk);
     UNROLL
     for (int n = 0; n < OWN; n++) {
@@ -810,9 +891,9 @@ DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
         float kS = times(by_k, k[n]), qS = times(by_q, q[n]);
         float dn = times(x.g.beta, fused(-x.g.decay, kS, x.v[n]));
         float o = fused(x.g.decay, qS, times(dn, qk));
-#line 237 "templates/cuda/recurrent_rows.cu"
+#line 266 "templates/cuda/recurrent_rows.cu"
         if (w.lane % 32 == 0 && has_row(w, i))
-#line 241 "templates/cuda/recurrent_rows.cu"
+#line 270 "templates/cuda/recurrent_rows.cu"
             put_bf16(o_row(p, w.b, t, w.hv) + w.row + i, o);
         d[n] = times(dn, by_k);
     }
@@ -821,12 +902,16 @@ DEVICE void run_token(const gdr_recurrent_params &p, const work &w,
 
 template <bool aligned>
 DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
-                       const slots &at, loaded &s)
+                       const slots &at, fetched &from, loaded &s)
 {
-#line 254 "templates/cuda/recurrent_rows.cu"
-    for (i64 t = 0; t < p.T; t++)
-        run_token<aligned>(p, w, at, t, s);
-#line 257 "templates/cuda/recurrent_rows.cu"
+#line 283 "templates/cuda/recurrent_rows.cu"
+    for (i64 t = 0;;) {
+        run_token<aligned>(p, w, at, t, from, s);
+        if (++t >= p.T)
+            break;
+        fetch_token(p, w, t, aligned, from);
+    }
+#line 290 "templates/cuda/recurrent_rows.cu"
     if (!updates_slot(p))
         return;
     place to = {(f32 *)p.state + at.read};
@@ -841,33 +926,34 @@ DEVICE void run_tokens(const gdr_recurrent_params &p, const work &w,
         }
     }
 }
-#line 324 "templates/cuda/recurrent_rows.cu"
+#line 357 "templates/cuda/recurrent_rows.cu"
 
-#line 332 "templates/cuda/recurrent_rows.cu"
-enum { RESIDENT = 1 };
-#line 334 "templates/cuda/recurrent_rows.cu"
-
-KERNEL LAUNCH_BOUNDS(128, RESIDENT)
+KERNEL LAUNCH_BOUNDS(128, 1)
 gdr_kernel(GRID_CONSTANT gdr_recurrent_params p)
 {
-#line 339 "templates/cuda/recurrent_rows.cu"
+#line 362 "templates/cuda/recurrent_rows.cu"
     grid_wait();
-#line 341 "templates/cuda/recurrent_rows.cu"
+#line 364 "templates/cuda/recurrent_rows.cu"
     work w = find_work(p);
-    slots at = find_slots(p, w.b, w.hv);
+    fetched first; /* of what does not wait for the slot */
     loaded s;
+#line 370 "templates/cuda/recurrent_rows.cu"
+    bool aligned = rows_aligned(p);
+    fetch_token(p, w, 0, aligned, first);
+#line 373 "templates/cuda/recurrent_rows.cu"
+    slots at = find_slots(p, w.b, w.hv);
     if (!at.valid) {
         write_zeros(p, w);
         return;
     }
-#line 356 "templates/cuda/recurrent_rows.cu"
+#line 386 "templates/cuda/recurrent_rows.cu"
     load_rows((const f32 *)p.state + at.read, w, s);
-#line 358 "templates/cuda/recurrent_rows.cu"
+#line 388 "templates/cuda/recurrent_rows.cu"
     grid_release();
-#line 363 "templates/cuda/recurrent_rows.cu"
-    if (rows_aligned(p))
-        run_tokens<true>(p, w, at, s);
+#line 393 "templates/cuda/recurrent_rows.cu"
+    if (aligned)
+        run_tokens<true>(p, w, at, first, s);
     else
-        run_tokens<false>(p, w, at, s);
-#line 368 "templates/cuda/recurrent_rows.cu"
+        run_tokens<false>(p, w, at, first, s);
+#line 398 "templates/cuda/recurrent_rows.cu"
 }

@@ -177,10 +177,20 @@ typedef struct gdr_emu_atomic {
     uint64_t *releases; /* set */
 } gdr_emu_atomic;
 
+/* Two addresses that were compared: looking a line up takes a process. */
+typedef struct gdr_emu_pair {
+    const void *a, *b;
+    int same;
+} gdr_emu_pair;
+
+enum { GDR_EMU_PAIRS = 64 };
+
 struct gdr_emu_image {
     void *handle;
     void *code; /* to look lines up in */
     size_t bytes;
+    gdr_emu_pair pair[GDR_EMU_PAIRS];
+    int n_pairs;
     void (*entry)(void);
     const char *begin, *end; /* where it is mapped */
     char name[64];

@@ -242,6 +242,7 @@ PRIMITIVE void barrier_arrive(int name, int threads)
 {
     GDR_EMU_ASK(barrier, name, threads, 1, GDR_EMU_PC);
 }
+PRIMITIVE int opaque(int x) { return x; }
 PRIMITIVE float shuffle_xor(float x, int mask)
 {
     return float_of(GDR_EMU_ASK(shuffle, bits_of(x), 1, mask, GDR_EMU_PC));

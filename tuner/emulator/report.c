@@ -82,13 +82,31 @@ static void find_place(gdr_emu *e, const void *pc, char *text, size_t n)
     close(fd);
 }
 
+/* The one that holds what is known of a and b, or shall hold it. */
+static gdr_emu_pair *find_pair(gdr_emu_image *image, const void *a,
+                               const void *b)
+{
+    int i = 0;
+
+    while (i < image->n_pairs &&
+           (image->pair[i].a != a || image->pair[i].b != b))
+        i++;
+    return &image->pair[i < GDR_EMU_PAIRS ? i : GDR_EMU_PAIRS - 1];
+}
+
 int gdr_emu_same_line(gdr_emu *e, const void *a, const void *b)
 {
+    gdr_emu_pair *pair = find_pair(e->image, a, b);
     char one[256], other[256];
 
+    if (pair->a == a && pair->b == b)
+        return pair->same;
     find_place(e, a, one, sizeof one);
     find_place(e, b, other, sizeof other);
-    return !strcmp(one, other);
+    *pair = (gdr_emu_pair){a, b, !strcmp(one, other)};
+    if (e->image->n_pairs < GDR_EMU_PAIRS)
+        e->image->n_pairs++;
+    return pair->same;
 }
 
 /* ---- names of memory ---- */
