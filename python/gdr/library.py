@@ -19,13 +19,10 @@ VARIABLE = "GDR_LIBRARY"
 
 _PROTOTYPES = {
     "gdr_version": (c_char_p, []),
-    "gdr_strerror": (c_char_p, [c_int]),
     "gdr_problem_parse": (c_int, [c_char_p, POINTER(Problem), c_char_p,
                                   c_size_t]),
     "gdr_problem_format": (c_size_t, [POINTER(Problem), c_char_p, c_size_t]),
     "gdr_args_init": (None, [POINTER(Args), POINTER(Problem)]),
-    "gdr_args_check": (c_int, [POINTER(Static), POINTER(Args), c_char_p,
-                               c_size_t]),
     "gdr_reference": (c_int, [POINTER(Static), POINTER(Args), c_char_p,
                               c_size_t]),
     "gdr_open": (c_int, [c_char_p, POINTER(c_void_p)]),

@@ -221,6 +221,32 @@ class Recurrent:
 
     # ---- beside the calls ----
 
+    def reference(self, q, k, v, g=None, beta=None, *, state, out=None,
+                  **tensors):
+        """A call's o and states by gdr_reference: in float64, token by token,
+        slow. For arrays on the host; the arguments are a call's."""
+        given = dict(q=q, k=k, v=v, g=g, beta=beta, state=state, o=out,
+                     **tensors)
+        unknown = set(given) - set(NAMES)
+        if unknown:
+            raise TypeError(f"no tensor {sorted(unknown)[0]!r}")
+        arrays = dict(zip(NAMES, self._describe(
+            [given.get(name) for name in NAMES], None)))
+        args = Binding(self.static, self.options, arrays).fill()
+        if arrays["q"].device != "cpu":
+            raise ArgumentError(f"q: on {arrays['q'].device}; the reference "
+                                "runs on the host")
+        if out is None:
+            framework = frameworks.of(v)
+            out = framework.output(v)
+            args.o.data = framework.pointer(out)
+        message = ctypes.create_string_buffer(_MESSAGE)
+        status = library.load().gdr_reference(self.static, args, message,
+                                              _MESSAGE)
+        if status:
+            raise error(status, message.value.decode())
+        return out
+
     def plan(self, B, T, Hk, Hv, device="cpu"):
         """dispatch.PlanText of a call's extents: which kernel, how good a
         match, how long it took where it was tuned."""

@@ -247,6 +247,22 @@ def test_an_output_of_the_caller_s():
     assert (wide[:, :, [0, 3]] == 0).all()
 
 
+def test_the_reference():
+    x = Inputs(B=2, T=3, io="bf16")
+    state = x.state(2, 2, V, K)
+    again = state.copy()
+    layer = gdr.Recurrent("recurrent:final:vk:bf16/f32:k32v16:l2norm:g")
+    want = layer.reference(x.q, x.k, x.v, x.g, x.beta, state=state)
+    got = layer(x.q, x.k, x.v, x.g, x.beta, state=again)
+    close(got, read(want), "bf16")
+    close(again, read(state), "f32")
+    with pytest.raises(gdr.ArgumentError, match="cache_seqlens: is not for"):
+        layer.reference(x.q, x.k, x.v, state=state,
+                        cache_seqlens=np.zeros(2, "i4"))
+    with pytest.raises(TypeError, match="no tensor 'seqlens'"):
+        layer.reference(x.q, x.k, x.v, state=state, seqlens=None)
+
+
 def test_nothing_to_do():
     x = Inputs(B=0)
     layer = gdr.Recurrent("recurrent:final:vk:f32/f32:k32v16:g")
