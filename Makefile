@@ -180,7 +180,7 @@ TAP := $(wildcard tests/*.t)
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
         -fno-omit-frame-pointer
 TSAN := -fsanitize=thread
-TSAN_STEMS := pool device_cpu gdr table generic compile
+TSAN_STEMS := misses pool device_cpu gdr table generic compile
 TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
     $(patsubst tests/test_%.c,%,$(TEST_SRC)),$(TSAN_STEMS)))
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \

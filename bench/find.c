@@ -225,6 +225,8 @@ static void bench(const char *name, const gdr_rows *rows, kind mix,
                   const gdr_extents *tuned)
 {
     static gdr_extents x[EXTENTS];
+    const gdr_select_options options = {.size = sizeof options,
+                                        .worst = GDR_MATCH_DEFAULT};
     double find[REPEATS], empty[REPEATS], f, e;
     char matches[128], msg[512];
     uint64_t seed = 7;
@@ -232,8 +234,8 @@ static void bench(const char *name, const gdr_rows *rows, kind mix,
     gdr_set *set;
 
     check(gdr_problem_parse(STATICS, &p, NULL, 0), "parse");
-    check(gdr_set_open(rows, &toy, (void *)&here, &p.s, GDR_MATCH_DEFAULT, &set,
-                       msg, sizeof msg),
+    check(gdr_set_open(rows, &toy, (void *)&here, &p.s, &options, &set, msg,
+                       sizeof msg),
           "select");
     for (int i = 0; i < REPEATS; i++) {
         fill(x, mix, tuned, &seed);

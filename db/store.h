@@ -192,9 +192,10 @@ gdr_status gdr_store_each_trial(gdr_store *st, int64_t device,
 /* Every choice with all a reader wants beside it. */
 typedef struct gdr_winner_row {
     gdr_choice_row choice;
-    gdr_variant_row variant;
+    gdr_variant_row variant, fallback; /* the winner's, the default's */
     gdr_device_row device;
     int64_t device_id;
+    const char *version, *compiler, *chosen; /* of gdr-tune; UTC, ISO 8601 */
 } gdr_winner_row;
 typedef int (*gdr_winner_fn)(void *ctx, const gdr_winner_row *row);
 gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx);

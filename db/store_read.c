@@ -14,6 +14,8 @@ static const double REAL_MAX = 1e18; /* of times in ns, as in the schema */
 #define DEVICE_COLUMNS "d.id, d.fingerprint, d.kind, d.arch, d.isa, d.name"
 #define VARIANT_COLUMNS                                                        \
     "v.hash, v.statics, v.kernel, v.config, v.reduction, v.abi"
+#define FALLBACK_COLUMNS                                                       \
+    "w.hash, w.statics, w.kernel, w.config, w.reduction, w.abi"
 #define TRIAL_COLUMNS                                                          \
     "t.run, t.device, t.problem, t.variant, t.stamp, t.outcome, t.stage,"      \
     " t.error_o, t.error_s, t.time_ns, t.spread, t.rounds, t.samples, t.note"
@@ -289,15 +291,22 @@ gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
     assert(st && fn);
     gdr_query_open(&q, st,
                    "SELECT " CHOICE_COLUMNS ", " VARIANT_COLUMNS
-                   ", " DEVICE_COLUMNS
+                   ", " FALLBACK_COLUMNS ", " DEVICE_COLUMNS
+                   ", r.version, r.compiler, c.chosen"
                    " FROM choice c JOIN variant v ON v.hash = c.variant"
+                   " JOIN variant w ON w.hash = c.fallback"
                    " JOIN device d ON d.id = c.device"
+                   " JOIN run r ON r.id = c.run"
                    " ORDER BY c.device, c.problem");
     while (gdr_query_step(&q)) {
         gdr_winner_row row;
         read_choice(&q, &row.choice);
         read_variant(&q, &row.variant);
+        read_variant(&q, &row.fallback);
         read_device(&q, &row.device, &row.device_id);
+        row.version = gdr_query_text(&q);
+        row.compiler = gdr_query_text(&q);
+        row.chosen = gdr_query_text(&q);
         if (gdr_query_failed(&q) || fn(ctx, &row))
             break;
     }

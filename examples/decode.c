@@ -142,11 +142,14 @@ done:
 static int find(gdr_device *dev, gdr *g, const gdr_problem *p, gdr_set **set,
                 gdr_plan *plan)
 {
-    if (gdr_select(dev, &p->s, GDR_MATCH_DEFAULT, set) != GDR_OK) {
+    const gdr_select_options any = {.size = sizeof any,
+                                    .worst = GDR_MATCH_GENERIC};
+
+    if (gdr_select(dev, &p->s, NULL, set) != GDR_OK) {
         fprintf(stderr, "decode: %s\n", gdr_errmsg(g));
         gdr_set_close(*set);
         *set = NULL;
-        if (gdr_select(dev, &p->s, GDR_MATCH_GENERIC, set) != GDR_OK)
+        if (gdr_select(dev, &p->s, &any, set) != GDR_OK)
             return 0;
     }
     return gdr_set_find(*set, &p->x, plan) == GDR_OK;

@@ -14,8 +14,14 @@
  * can fail returns a gdr_status; gdr_errmsg() then says what, where and what to
  * do about it.
  *
- * Threads: gdr_set_find and gdr_launch may be called from any number of threads
- * at once. Everything else that takes the same gdr handle must not overlap.
+ * Threads: gdr_set_find, gdr_plan_describe and gdr_launch may be called from
+ * any number of threads at once, on one set or many, with any streams.
+ * Everything else that takes the same gdr handle must not overlap; other
+ * handles are free. A process may hold any number of handles, devices and sets.
+ *
+ * Fork: a child may go on with a cpu device, whose pool is made anew. A card's
+ * context does not survive: a child opens a device of its own. What was read
+ * from the database serves both.
  *
  * The operation, for one value head and one token (float64 in gdr_reference):
  *
@@ -257,6 +263,17 @@ typedef struct gdr_set gdr_set;
 GDR_API gdr_status gdr_open(const char *path, gdr **out);
 GDR_API void gdr_close(gdr *g);
 
+/* 64 hex digits and the 0. */
+#define GDR_DIGEST_TEXT 65
+
+/*
+ * A SHA-256 of all that dispatch depends on: every row that was read, with its
+ * code. Ranks of a job that have equal digests, devices and select options find
+ * equal plans. Independent of where the file lies and in which order it was
+ * written. GDR_ERR_NO_MEMORY.
+ */
+GDR_API gdr_status gdr_digest(const gdr *g, char digest[GDR_DIGEST_TEXT]);
+
 /* The message of the last failure on this handle, "" if none. Owned by it. */
 GDR_API const char *gdr_errmsg(const gdr *g);
 
@@ -298,17 +315,44 @@ typedef enum gdr_match {
 
 GDR_API const char *gdr_match_name(gdr_match m); /* "exact", ... */
 
+/* Flags of gdr_select_options. */
+enum {
+    GDR_SELECT_PIN = 1 << 0 /* one reduction id for all extents: what a sequence
+                               gives does not change with the batch it is in */
+};
+
+typedef struct gdr_select_options {
+    size_t size;     /* sizeof(gdr_select_options) */
+    gdr_match worst; /* the worst match that find may return */
+    uint32_t flags;
+    const char *reduction; /* pins this id (gdr_plan_info.reduction), e.g. that
+                              of another rank; NULL: with GDR_SELECT_PIN the one
+                              that most tuned extents have, then the fastest */
+} gdr_select_options;
+
 /*
- * Collects the plans for one static problem and loads their code. worst: the
- * worst match that find may return. GDR_ERR_NO_PLAN (with the gdr-tune command
- * that mends it) if nothing fits; with worst = GDR_MATCH_GENERIC a cpu device
- * always has a plan, also where the system forbids to load code; with a better
- * worst that is GDR_ERR_NO_PLAN, too, with the reason. A set lives as long as
- * its device.
+ * Collects the plans for one static problem and loads their code. options NULL:
+ * worst = GDR_MATCH_PTX and nothing pinned. Where $GDR_MATCH is set ("exact" ..
+ * "generic") it is the worst match instead of the caller's, so that who runs an
+ * engine can demand a tuned table, or do without, and change no code.
+ *
+ * GDR_ERR_NO_PLAN (with the gdr-tune command that mends it) if nothing fits;
+ * with worst = GDR_MATCH_GENERIC a cpu device always has a plan, also where the
+ * system forbids to load code; with a better worst that is GDR_ERR_NO_PLAN,
+ * too, with the reason. GDR_ERR_ARG for a $GDR_MATCH that is no match. A set
+ * lives as long as its device.
  */
 GDR_API gdr_status gdr_select(gdr_device *dev, const gdr_static *s,
-                              gdr_match worst, gdr_set **out);
+                              const gdr_select_options *options, gdr_set **out);
 GDR_API void gdr_set_close(gdr_set *set);
+
+/*
+ * What the first launches of the set would do: a card has the code, the cpu's
+ * pool has its threads. Before a graph is captured, and where the first request
+ * shall be as fast as the next. GDR_ERR_LOAD with a message (msg may be NULL)
+ * where a driver loads at the first launch whatever is done.
+ */
+GDR_API gdr_status gdr_preload(const gdr_set *set, char *msg, size_t n);
 
 /* A plan: an opaque handle by value, valid as long as its set. Frozen. */
 typedef struct gdr_plan {
@@ -317,9 +361,24 @@ typedef struct gdr_plan {
 } gdr_plan;
 
 /* The plan for a call's extents: no lock, no allocation, no system call.
- * GDR_ERR_ARG for extents that no call may have (negative, Hv % Hk != 0). */
+ * GDR_ERR_ARG for extents that no call may have (negative, Hv % Hk != 0),
+ * GDR_ERR_NO_PLAN where the match would be worse than is accepted. */
 GDR_API gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
                                 gdr_plan *plan);
+
+/*
+ * Misses: finds that were not exact, counted for each of the first 64 different
+ * extents of a set. Threads that miss at once may count one instead of two.
+ *
+ * gdr_set_misses: all of them. gdr_misses_append writes a line for each
+ * extents, "COUNT PROBLEM", to the end of a file with one write, so that many
+ * processes may share it, and counts from 0 again; `gdr-tune --from-misses
+ * FILE` tunes what stands there. Nothing is written where nothing was missed.
+ * GDR_ERR_IO with a message (msg may be NULL).
+ */
+GDR_API uint64_t gdr_set_misses(const gdr_set *set);
+GDR_API gdr_status gdr_misses_append(gdr_set *set, const char *path, char *msg,
+                                     size_t n);
 
 /* What a plan is, for logs and for sizing the workspace. Texts are owned by the
  * set. */
@@ -330,7 +389,10 @@ typedef struct gdr_plan_info {
     const char *config;    /* "rows=4 tile_v=32 width=16" */
     const char *problem;   /* the tuned problem that the plan comes from */
     const char *reduction; /* plans with the same id agree bitwise */
-    double time_ns;        /* measured there; 0 if it never was */
+    const char *run; /* which made it: "gdr-tune 0.1.0, ..."; "": unknown */
+    double time_ns;  /* measured there; 0 if it never was */
+    double regret;   /* slower than the fastest known for these extents by:
+                        0.03 is 3 %; negative where nobody measured */
     size_t workspace_bytes;
 } gdr_plan_info;
 

@@ -40,6 +40,9 @@ typedef struct gdr_backend {
     gdr_status (*load)(void *dev, const void *code, size_t bytes,
                        const char *entry, void **kernel, char *msg, size_t n);
     void (*unload)(void *dev, void *kernel);
+    /* Does what the kernel's first launch would do beside launching. NULL:
+     * nothing. GDR_ERR_LOAD when only a launch can. */
+    gdr_status (*ready)(void *dev, void *kernel, char *msg, size_t n);
     /* params: the op's parameter struct, by value; dims as evaluated. */
     gdr_status (*launch)(void *dev, void *kernel, const gdr_launch_dims *dims,
                          const void *params, size_t params_bytes, void *stream);

@@ -188,6 +188,22 @@ static gdr_status launch(void *dev, void *kernel_handle,
     return GDR_OK;
 }
 
+static void nothing(void *ctx, int64_t begin, int64_t end)
+{
+    (void)ctx, (void)begin, (void)end;
+}
+
+/* The pool makes its threads when it first has work for them. */
+static gdr_status ready(void *dev, void *kernel_handle, char *msg, size_t n)
+{
+    device *d = dev;
+
+    (void)kernel_handle, (void)msg, (void)n;
+    if (!d->parallel_for)
+        gdr_pool_run(d->pool, d->info.sms, nothing, NULL);
+    return GDR_OK;
+}
+
 /* ---- open and close ----------------------------------------------------- */
 
 /* Plans are exact where all of this is equal. The model's name is left out: a
@@ -292,5 +308,6 @@ const gdr_backend gdr_backend_cpu = {
     .loadable = loadable,
     .load = load,
     .unload = unload,
+    .ready = ready,
     .launch = launch,
 };

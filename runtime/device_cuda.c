@@ -274,6 +274,19 @@ static void unload(void *dev, void *handle)
     (void)handle;
 }
 
+static gdr_status ready(void *dev, void *handle, char *msg, size_t n)
+{
+    const kernel *k = handle;
+
+    (void)dev;
+    if (k->loaded)
+        return GDR_OK;
+    return gdr_fail(GDR_ERR_LOAD, msg, n,
+                    "the driver loads %s at its first launch alone: launch it "
+                    "once before a capture, or set CUDA_MODULE_LOADING=EAGER",
+                    k->entry);
+}
+
 /* "sm_86" runs on 8.6 and later 8.x, "sm_90a" on 9.0 alone; PTX, "compute_90",
  * on everything from 9.0 on, "compute_90a" on 9.0 alone. */
 static int loadable(const void *dev, const char *isa)
@@ -532,6 +545,7 @@ const gdr_backend gdr_backend_cuda = {
     .loadable = loadable,
     .load = load,
     .unload = unload,
+    .ready = ready,
     .launch = launch,
 };
 

@@ -3,6 +3,7 @@
  * this is the only file of libgdr that knows where rows come from.
  */
 #include "../db/store.h"
+#include "digest.h"
 #include "gdr_internal.h"
 #include "set.h"
 #include "status.h"
@@ -38,19 +39,37 @@ static gdr_origin origin_of(const gdr_device_row *d)
     return (gdr_origin){d->fingerprint, d->kind, d->arch, d->isa};
 }
 
+/* The winner, and the default that was measured beside it: slower, but perhaps
+ * of the reduction id that a caller pins. */
 static int read_winner(void *ctx, const gdr_winner_row *w)
 {
     reading *r = ctx;
-    const gdr_row row = {.origin = origin_of(&w->device),
-                         .problem = w->choice.problem,
-                         .variant = w->choice.variant,
-                         .stamp = w->choice.variant_stamp,
-                         .kernel = w->variant.kernel,
-                         .config = w->variant.config,
-                         .reduction = w->variant.reduction,
-                         .abi = w->variant.abi,
-                         .time_ns = w->choice.time_ns};
+    char run[512];
+    gdr_row row = {.origin = origin_of(&w->device),
+                   .problem = w->choice.problem,
+                   .variant = w->choice.variant,
+                   .stamp = w->choice.variant_stamp,
+                   .kernel = w->variant.kernel,
+                   .config = w->variant.config,
+                   .reduction = w->variant.reduction,
+                   .abi = w->variant.abi,
+                   .run = run,
+                   .time_ns = w->choice.time_ns};
 
+    snprintf(run, sizeof run, "gdr-tune %.64s, %.32s, %.200s, %.160s",
+             w->version, w->chosen, w->device.name, w->compiler);
+    r->status = gdr_rows_put(r->rows, &row);
+    if (r->status || !strcmp(w->choice.variant, w->choice.fallback))
+        return r->status != GDR_OK;
+    row.variant = w->choice.fallback;
+    row.stamp = w->choice.fallback_stamp;
+    row.kernel = w->fallback.kernel;
+    row.config = w->fallback.config;
+    row.reduction = w->fallback.reduction;
+    row.abi = w->fallback.abi;
+    row.time_ns = w->choice.time_ns * w->choice.gain;
+    row.regret = w->choice.gain - 1;
+    row.spare = 1;
     r->status = gdr_rows_put(r->rows, &row);
     return r->status != GDR_OK;
 }
@@ -66,7 +85,8 @@ static int read_default(void *ctx, const gdr_fallback_row *f)
                          .kernel = f->variant.kernel,
                          .config = f->variant.config,
                          .reduction = f->variant.reduction,
-                         .abi = f->variant.abi};
+                         .abi = f->variant.abi,
+                         .regret = -1};
 
     r->status = gdr_rows_put(r->rows, &row);
     return r->status != GDR_OK;
@@ -208,16 +228,55 @@ const char *gdr_device_fingerprint(const gdr_device *dev)
     return dev->backend->info(dev->dev)->fingerprint;
 }
 
-gdr_status gdr_select(gdr_device *dev, const gdr_static *s, gdr_match worst,
-                      gdr_set **out)
+gdr_status gdr_digest(const gdr *g, char digest[GDR_DIGEST_TEXT])
 {
+    return g && digest ? gdr_rows_digest(g->rows, digest) : GDR_ERR_ARG;
+}
+
+/* ---- dispatch ---- */
+
+/* The match of a name; 0: there is none. */
+static int match_of(const char *name, gdr_match *match)
+{
+    for (int m = GDR_MATCH_EXACT; m <= GDR_MATCH_GENERIC; m++)
+        if (!strcmp(name, gdr_match_name((gdr_match)m))) {
+            *match = (gdr_match)m;
+            return 1;
+        }
+    return 0;
+}
+
+/* What the environment says has the last word. */
+static gdr_status effective(const gdr_select_options *given,
+                            gdr_select_options *o, char *msg, size_t n)
+{
+    const char *name = getenv("GDR_MATCH");
+
+    *o = given
+             ? *given
+             : (gdr_select_options){.size = sizeof *o, .worst = GDR_MATCH_PTX};
+    if (!name || !*name || match_of(name, &o->worst))
+        return GDR_OK;
+    return gdr_fail(GDR_ERR_ARG, msg, n,
+                    "GDR_MATCH is '%.64s'; allowed: exact, near, edge, "
+                    "sibling, default, ptx, generic",
+                    name);
+}
+
+gdr_status gdr_select(gdr_device *dev, const gdr_static *s,
+                      const gdr_select_options *options, gdr_set **out)
+{
+    gdr_select_options o;
     gdr_status status;
     char why[sizeof dev->g->msg];
 
     if (!dev || !out)
         return GDR_ERR_ARG;
-    status = gdr_set_open(dev->g->rows, dev->backend, dev->dev, s, worst, out,
-                          dev->g->msg, sizeof dev->g->msg);
+    *out = NULL;
+    status = effective(options, &o, dev->g->msg, sizeof dev->g->msg);
+    if (!status)
+        status = gdr_set_open(dev->g->rows, dev->backend, dev->dev, s, &o, out,
+                              dev->g->msg, sizeof dev->g->msg);
     if (status == GDR_ERR_NO_PLAN && dev->g->path) {
         memcpy(why, dev->g->msg, sizeof why);
         gdr_fail(status, dev->g->msg, sizeof dev->g->msg, "%.400s: %.1600s",

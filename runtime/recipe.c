@@ -80,7 +80,9 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
         .kernel = "generic/recurrent",
         .config = "",
         .problem = "",
-        .reduction = "generic/recurrent",
+        .reduction = GDR_GENERIC_REDUCTION,
+        .run = "",
+        .regret = -1,
         .generic = 1,
     };
     return gdr_recipe_add_step(r, &text, NULL, 0, NULL, 0);

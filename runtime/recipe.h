@@ -27,8 +27,9 @@ typedef struct gdr_recipe {
         void *kernel; /* NULL: not loaded */
     } step[GDR_RECIPE_STEPS];
     /* provenance, owned by whoever made the recipe */
-    const char *kernel, *config, *problem, *reduction;
-    double time_ns;
+    const char *kernel, *config, *problem, *reduction, *run;
+    double time_ns,
+        regret;  /* regret for the extents of problem; < 0: unknown */
     int generic; /* kernels want gdr_generic_params */
 } gdr_recipe;
 
@@ -42,6 +43,7 @@ void gdr_recipe_unload(gdr_recipe *r);
 /* A recipe of the plain kernel inside libgdr: needs no image, is correct for
  * every valid problem, slow. GDR_ERR_NOT_FOUND if the device has none. Fills
  * *r in whole; its provenance texts are static. */
+#define GDR_GENERIC_REDUCTION "generic/recurrent"
 gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
                               const gdr_backend *backend, void *dev);
 

@@ -222,7 +222,10 @@ static const gdr_code *put_code(gdr_rows *rows, const gdr_row *row)
 
 gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row)
 {
-    gdr_entry e = {.max_work = row->max_work, .time_ns = row->time_ns};
+    gdr_entry e = {.max_work = row->max_work,
+                   .time_ns = row->time_ns,
+                   .regret = row->regret >= 0 ? row->regret : -1,
+                   .spare = row->spare};
     gdr_entry *list;
     char why[384];
 
@@ -235,12 +238,13 @@ gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row)
     e.kernel = keep_text(rows, row->kernel);
     e.config = keep_text(rows, row->config);
     e.reduction = keep_text(rows, row->reduction);
+    e.run = keep_text(rows, row->run ? row->run : "");
     list = grow(rows->entry, rows->n_entries, sizeof(gdr_entry));
     if (!list)
         return GDR_ERR_NO_MEMORY;
     rows->entry = list;
     if (!e.origin || !e.code || !e.text || !e.kernel || !e.config ||
-        !e.reduction)
+        !e.reduction || !e.run)
         return GDR_ERR_NO_MEMORY;
     rows->entry[rows->n_entries++] = e;
     return GDR_OK;

@@ -40,7 +40,10 @@ typedef struct gdr_row {
     const char *variant, *stamp;
     const char *kernel, *config, *reduction;
     int64_t abi;
-    double time_ns; /* 0: never timed */
+    const char *run; /* which made it, for people; NULL: unknown */
+    double time_ns;  /* 0: never timed */
+    double regret;   /* of the fastest known there; negative: unknown */
+    int spare;       /* measured, but not chosen: serves where it is pinned */
 } gdr_row;
 
 /* The same, checked. */
@@ -50,8 +53,9 @@ typedef struct gdr_entry {
     gdr_problem problem; /* extents 0: a default */
     int64_t max_work;
     const char *text; /* the problem's */
-    const char *kernel, *config, *reduction;
-    double time_ns;
+    const char *kernel, *config, *reduction, *run;
+    double time_ns, regret;
+    int spare;
 } gdr_entry;
 
 enum { GDR_ROWS_NOTES = 32 };

@@ -4,6 +4,7 @@
  * loaded it.
  */
 #include "set.h"
+#include "pin.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ void gdr_set_close(gdr_set *set)
     if (set->rung == GDR_MATCH_GENERIC && set->n > 0)
         gdr_recipe_unload(&set->recipe[0]);
     gdr_table_close(set->table);
+    gdr_misses_close(set->misses);
     free(set->recipe);
     free(set->entry);
     free(set->attempt);
@@ -72,7 +74,9 @@ static gdr_status load_entry(gdr_set *set, const gdr_entry *e, uint32_t at)
     r->config = e->config;
     r->problem = e->text;
     r->reduction = e->reduction;
+    r->run = e->run;
     r->time_ns = e->time_ns;
+    r->regret = e->regret;
     return GDR_OK;
 }
 
@@ -94,11 +98,16 @@ static gdr_status load_picked(gdr_set *set, const gdr_entry **picked,
     return GDR_OK;
 }
 
-/* Fills the set from one rung; n stays 0 when nothing there can serve. */
-static gdr_status open_rung(gdr_set *set, gdr_match rung)
+/* Fills the set from one rung; n stays 0 when nothing there can serve. pin:
+ * with one reduction id, the best unless one is named. */
+static gdr_status open_rung(gdr_set *set, gdr_match rung, int pin)
 {
+    const char *id =
+        !pin || set->reduction
+            ? set->reduction
+            : gdr_pin_best(set->rows, set->backend, set->dev, &set->s, rung);
     gdr_status status = gdr_table_pick(set->rows, set->backend, set->dev,
-                                       &set->s, rung, &set->entry, &set->n);
+                                       &set->s, rung, id, &set->entry, &set->n);
     uint32_t picked = set->n;
 
     set->n = 0;
@@ -133,7 +142,14 @@ static gdr_status open_generic(gdr_set *set)
     return gdr_table_open(GDR_MATCH_GENERIC, NULL, 0, &set->table);
 }
 
-static gdr_status open_best(gdr_set *set)
+/* The generic kernel has one id, which may be the one asked for. */
+static int generic_serves(const gdr_set *set)
+{
+    return set->worst == GDR_MATCH_GENERIC &&
+           (!set->reduction || !strcmp(set->reduction, GDR_GENERIC_REDUCTION));
+}
+
+static gdr_status open_best(gdr_set *set, int pin)
 {
     static const gdr_match rungs[] = {GDR_MATCH_EXACT, GDR_MATCH_SIBLING,
                                       GDR_MATCH_DEFAULT, GDR_MATCH_PTX};
@@ -141,9 +157,10 @@ static gdr_status open_best(gdr_set *set)
 
     for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
         if (!status && set->n == 0 && rungs[i] <= set->worst)
-            status = open_rung(set, rungs[i]);
-    if (!status && set->n == 0 && set->worst == GDR_MATCH_GENERIC)
+            status = open_rung(set, rungs[i], pin);
+    if (!status && set->n == 0 && generic_serves(set))
         status = open_generic(set);
+    set->reduction = set->n > 0 && pin ? set->recipe[0].reduction : NULL;
     return status;
 }
 
@@ -190,9 +207,17 @@ static const char *option_of(const gdr_backend *backend)
 static gdr_status no_plan(const gdr_set *set, char *msg, size_t n)
 {
     gdr_problem p = {.s = set->s};
-    char text[GDR_PROBLEM_TEXT], why[512];
+    char text[GDR_PROBLEM_TEXT], why[512], ids[512];
 
     gdr_problem_format(&p, text, sizeof text);
+    if (set->reduction) {
+        gdr_pin_list(set->rows, set->backend, set->dev, &set->s, ids,
+                     sizeof ids);
+        return gdr_fail(GDR_ERR_NO_PLAN, msg, n,
+                        "no plan of reduction id '%.100s' and match %s or "
+                        "better for %s; the ids that there are: %s",
+                        set->reduction, gdr_match_name(set->worst), text, ids);
+    }
     first_reason(set, why, sizeof why);
     return gdr_fail(
         GDR_ERR_NO_PLAN, msg, n,
@@ -205,27 +230,35 @@ static gdr_status no_plan(const gdr_set *set, char *msg, size_t n)
 
 /* ---- open ---- */
 
-static gdr_status check_request(const gdr_static *s, gdr_match worst, char *msg,
+static gdr_status check_request(const gdr_static *s,
+                                const gdr_select_options *o, char *msg,
                                 size_t n)
 {
     gdr_problem p = {.s = {0}};
 
     if (!s)
         return gdr_fail(GDR_ERR_ARG, msg, n, "the static problem is NULL");
-    if (worst < GDR_MATCH_EXACT || worst > GDR_MATCH_GENERIC)
+    if (o->size != sizeof *o)
         return gdr_fail(GDR_ERR_ARG, msg, n,
-                        "worst is %d; allowed: a "
-                        "gdr_match, 0 .. %d",
-                        (int)worst, (int)GDR_MATCH_GENERIC);
+                        "options: size is not sizeof(gdr_select_options)");
+    if (o->worst < GDR_MATCH_EXACT || o->worst > GDR_MATCH_GENERIC)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "options: worst is %d; allowed: a gdr_match, 0 .. %d",
+                        (int)o->worst, (int)GDR_MATCH_GENERIC);
+    if (o->flags & ~(uint32_t)GDR_SELECT_PIN)
+        return gdr_fail(GDR_ERR_ARG, msg, n,
+                        "options: flags is %#x; allowed: GDR_SELECT_PIN",
+                        (unsigned)o->flags);
     p.s = *s;
     return gdr_problem_check(&p, msg, n);
 }
 
 gdr_status gdr_set_open(const gdr_rows *rows, const gdr_backend *backend,
-                        void *dev, const gdr_static *s, gdr_match worst,
-                        gdr_set **out, char *msg, size_t n)
+                        void *dev, const gdr_static *s,
+                        const gdr_select_options *options, gdr_set **out,
+                        char *msg, size_t n)
 {
-    gdr_status status = check_request(s, worst, msg, n);
+    gdr_status status = check_request(s, options, msg, n);
     gdr_set *set;
 
     *out = NULL;
@@ -234,18 +267,42 @@ gdr_status gdr_set_open(const gdr_rows *rows, const gdr_backend *backend,
     set = calloc(1, sizeof *set);
     if (!set)
         return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "out of memory");
-    *set = (gdr_set){
-        .rows = rows, .backend = backend, .dev = dev, .s = *s, .worst = worst};
+    *set = (gdr_set){.rows = rows,
+                     .backend = backend,
+                     .dev = dev,
+                     .s = *s,
+                     .worst = options->worst,
+                     .reduction = options->reduction,
+                     .misses = gdr_misses_open()};
     set->attempt = calloc((size_t)rows->n_codes + 1, sizeof *set->attempt);
-    status = set->attempt ? open_best(set) : GDR_ERR_NO_MEMORY;
+    status = set->attempt && set->misses
+                 ? open_best(set, options->reduction ||
+                                      options->flags & GDR_SELECT_PIN)
+                 : GDR_ERR_NO_MEMORY;
     if (status)
         gdr_fail(status, msg, n, "%s", gdr_strerror(status));
-    else if (set->n == 0)
+    else if (set->n == 0) {
+        set->reduction = options->reduction;
         status = no_plan(set, msg, n);
+    }
     if (status)
         gdr_set_close(set);
     else
         *out = set;
+    return status;
+}
+
+gdr_status gdr_preload(const gdr_set *set, char *msg, size_t n)
+{
+    gdr_status status = GDR_OK;
+
+    if (!set)
+        return gdr_fail(GDR_ERR_ARG, msg, n, "set: NULL");
+    for (uint32_t i = 0; i < set->n; i++)
+        for (int k = 0; k < set->recipe[i].n_steps && !status; k++)
+            if (set->backend->ready)
+                status = set->backend->ready(
+                    set->dev, set->recipe[i].step[k].kernel, msg, n);
     return status;
 }
 
@@ -259,10 +316,25 @@ gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
 
     if (gdr_table_find(set->table, x, &index, &match))
         return GDR_ERR_ARG;
+    if (match != GDR_MATCH_EXACT)
+        gdr_misses_count(set->misses, x);
     if (match > set->worst)
         return GDR_ERR_NO_PLAN;
     *plan = (gdr_plan){&set->recipe[index], match};
     return GDR_OK;
+}
+
+uint64_t gdr_set_misses(const gdr_set *set)
+{
+    return set ? gdr_misses_total(set->misses) : 0;
+}
+
+gdr_status gdr_misses_append(gdr_set *set, const char *path, char *msg,
+                             size_t n)
+{
+    if (!set || !path)
+        return gdr_fail(GDR_ERR_ARG, msg, n, "%s: NULL", set ? "path" : "set");
+    return gdr_misses_write(set->misses, &set->s, path, msg, n);
 }
 
 gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
@@ -285,7 +357,10 @@ gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
                             .config = r->config,
                             .problem = r->problem,
                             .reduction = r->reduction,
+                            .run = r->run,
                             .time_ns = r->time_ns,
+                            .regret =
+                                plan->match == GDR_MATCH_EXACT ? r->regret : -1,
                             .workspace_bytes = (size_t)workspace};
     return GDR_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef GDR_SET_H
 #define GDR_SET_H
 
+#include "misses.h"
 #include "table.h"
 
 /* What became of a code: not tried, or the first recipe that has it, or why it
@@ -21,6 +22,8 @@ struct gdr_set {
     void *dev;
     gdr_static s;
     gdr_match worst, rung;
+    const char *reduction; /* the id that all plans have; NULL: any */
+    gdr_misses *misses;
     gdr_table *table;
     uint32_t n;              /* plans: 1 for the generic kernel */
     gdr_recipe *recipe;      /* [n] */
@@ -30,14 +33,16 @@ struct gdr_set {
 
 /*
  * Takes the best rung that has an entry whose code loads, and loads all of it
- * now, each code once: find never loads. Rows and device must outlive the set.
+ * now, each code once: find never loads. Rows and device must outlive the set;
+ * the options need not.
  *
  * GDR_ERR_NO_PLAN when nothing at least as good as `worst` is there; msg says
  * what was tried, with the gdr-tune command that mends it.
  */
 gdr_status gdr_set_open(const gdr_rows *rows, const gdr_backend *backend,
-                        void *dev, const gdr_static *s, gdr_match worst,
-                        gdr_set **out, char *msg, size_t n);
+                        void *dev, const gdr_static *s,
+                        const gdr_select_options *options, gdr_set **out,
+                        char *msg, size_t n);
 
 /* One row that was considered for a call. */
 typedef struct gdr_contender {

@@ -98,6 +98,8 @@ int gdr_entry_compare(const gdr_entry *a, const gdr_entry *b,
     }
     if (order || origins)
         return order ? order : origins;
+    if (a->spare != b->spare)
+        return a->spare - b->spare;
     return compare_code(a, b);
 }
 
@@ -117,7 +119,7 @@ static int by_preference(const void *a, const void *b)
 
 static uint32_t collect(const gdr_rows *rows, const gdr_backend *backend,
                         const void *dev, const gdr_static *s, gdr_match rung,
-                        sortable *out)
+                        const char *reduction, sortable *out)
 {
     gdr_problem want = {.s = *s};
     uint32_t n = 0;
@@ -127,6 +129,8 @@ static uint32_t collect(const gdr_rows *rows, const gdr_backend *backend,
         gdr_problem have = {.s = e->problem.s};
         gdr_match stands;
 
+        if (reduction ? strcmp(e->reduction, reduction) != 0 : e->spare)
+            continue;
         if (gdr_problem_compare(&want, &have) == 0 &&
             gdr_entry_rung(e, backend, dev, &stands, NULL, 0) && stands == rung)
             out[n++] = (sortable){e, backend->info(dev)};
@@ -136,7 +140,8 @@ static uint32_t collect(const gdr_rows *rows, const gdr_backend *backend,
 
 gdr_status gdr_table_pick(const gdr_rows *rows, const gdr_backend *backend,
                           const void *dev, const gdr_static *s, gdr_match rung,
-                          const gdr_entry ***out, uint32_t *n)
+                          const char *reduction, const gdr_entry ***out,
+                          uint32_t *n)
 {
     sortable *found = NULL;
     gdr_status status = GDR_OK;
@@ -148,7 +153,7 @@ gdr_status gdr_table_pick(const gdr_rows *rows, const gdr_backend *backend,
     found = malloc(rows->n_entries * sizeof *found);
     if (!found)
         return GDR_ERR_NO_MEMORY;
-    *n = collect(rows, backend, dev, s, rung, found);
+    *n = collect(rows, backend, dev, s, rung, reduction, found);
     if (*n == 0)
         goto done;
     qsort(found, *n, sizeof *found, by_preference);

@@ -33,15 +33,17 @@ int gdr_entry_rung(const gdr_entry *e, const gdr_backend *backend,
 
 /* Order of preference among entries of one rung and equal extents (for
  * defaults: of equal work): defaults of the device itself first, then by
- * problem and work, the likest device, and text. */
+ * problem and work, the likest device, chosen before spare, and text. */
 int gdr_entry_compare(const gdr_entry *a, const gdr_entry *b,
                       const gdr_device_info *info);
 
-/* All entries of the static problem on a rung, in order of preference. *out is
- * malloc'd, NULL when *n is 0. */
+/* All entries of the static problem on a rung, in order of preference; with a
+ * reduction id those that have it, spare ones included, else those that are not
+ * spare. *out is malloc'd, NULL when *n is 0. */
 gdr_status gdr_table_pick(const gdr_rows *rows, const gdr_backend *backend,
                           const void *dev, const gdr_static *s, gdr_match rung,
-                          const gdr_entry ***out, uint32_t *n);
+                          const char *reduction, const gdr_entry ***out,
+                          uint32_t *n);
 
 typedef struct gdr_table gdr_table;
 

@@ -48,5 +48,9 @@ fi
 for arch in sm_75 sm_80 sm_90a; do
     passes "every variant of $list is clean on emu:$arch" emulate $arch
 done
+# What smoke has no problem for: tensor cores.
+mma='recurrent:final:vk:bf16/bf16:k64v40:l2norm:g / b1t1hk1hv1'
+passes "tensor cores: every variant of $mma is clean on emu:sm_90a" \
+    "$tune" --device emu:sm_90a --only "$mma" --db "$dir/mma.db"
 echo "1..$n"
 exit $failed

@@ -21,7 +21,7 @@ static const char clean[] =
 static void finds_spills(void **state)
 {
     (void)state;
-    assert_int_equal(gdr_compile_log_spills(""), 0);
+    assert_int_equal(gdr_compile_log_spills(""), -1); /* code from a cache */
     assert_int_equal(gdr_compile_log_spills(clean), 0);
     assert_int_equal(
         gdr_compile_log_spills("    8 bytes stack frame, 12 bytes spill "
@@ -29,7 +29,7 @@ static void finds_spills(void **state)
                                "    8 bytes stack frame, 44 bytes spill "
                                "stores, 4 bytes spill loads"),
         44);
-    assert_int_equal(gdr_compile_log_spills(" bytes spill stores"), 0);
+    assert_int_equal(gdr_compile_log_spills(" bytes spill stores"), -1);
 }
 
 static void refuses(void **state)

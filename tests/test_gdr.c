@@ -193,6 +193,11 @@ static void free_call(call *c)
     free(c);
 }
 
+/* Options that accept matches down to this one. */
+#define WORST(m)                                                               \
+    (&(const gdr_select_options){.size = sizeof(gdr_select_options),           \
+                                 .worst = (m)})
+
 /* Everything from a database to plans. */
 typedef struct engine {
     gdr *g;
@@ -208,7 +213,7 @@ static engine start(const char *db, gdr_match worst)
 
     assert_int_equal(gdr_problem_parse(STATICS, &p, NULL, 0), GDR_OK);
     if (gdr_open(db, &e.g) || gdr_device_open(e.g, "cpu", &options, &e.dev) ||
-        gdr_select(e.dev, &p.s, worst, &e.set))
+        gdr_select(e.dev, &p.s, WORST(worst), &e.set))
         fail_msg("%s", gdr_errmsg(e.g));
     return e;
 }
@@ -284,8 +289,7 @@ static void test_null_is_harmless(void **state)
     gdr_set_close(NULL);
     assert_string_equal(gdr_errmsg(NULL), "");
     assert_int_equal(gdr_device_open(NULL, "cpu", NULL, &dev), GDR_ERR_ARG);
-    assert_int_equal(gdr_select(NULL, NULL, GDR_MATCH_EXACT, NULL),
-                     GDR_ERR_ARG);
+    assert_int_equal(gdr_select(NULL, NULL, NULL, NULL), GDR_ERR_ARG);
     assert_int_equal(gdr_plan_describe(&plan, &x, &info), GDR_ERR_ARG);
     assert_int_equal(gdr_plan_describe(NULL, &x, &info), GDR_ERR_ARG);
     assert_int_equal(gdr_launch(NULL, &args, NULL, msg, sizeof msg),
@@ -453,7 +457,7 @@ static void test_no_plan_names_the_command(void **state)
     assert_int_equal(gdr_problem_parse(STATICS, &p, NULL, 0), GDR_OK);
     assert_int_equal(gdr_open(place->db, &g), GDR_OK);
     assert_int_equal(gdr_device_open(g, "cpu", NULL, &dev), GDR_OK);
-    assert_int_equal(gdr_select(dev, &p.s, GDR_MATCH_DEFAULT, &set),
+    assert_int_equal(gdr_select(dev, &p.s, WORST(GDR_MATCH_DEFAULT), &set),
                      GDR_ERR_NO_PLAN);
     assert_null(set);
     /* a command that works for every static problem, in a list or not */
@@ -510,7 +514,7 @@ static void test_no_database(void **state)
     assert_int_equal(gdr_problem_parse(STATICS, &p, NULL, 0), GDR_OK);
     assert_int_equal(gdr_open(place->db, &e.g), GDR_ERR_NOT_FOUND);
     assert_int_equal(gdr_device_open(e.g, "cpu", NULL, &e.dev), GDR_OK);
-    assert_int_equal(gdr_select(e.dev, &p.s, GDR_MATCH_GENERIC, &e.set),
+    assert_int_equal(gdr_select(e.dev, &p.s, WORST(GDR_MATCH_GENERIC), &e.set),
                      GDR_OK);
     expect_reference(&e);
     stop(&e);

@@ -62,6 +62,11 @@ static void expect(const gdr_set *set, gdr_extents x, gdr_match match,
                  gdr_match_name(match), problem);
 }
 
+/* Options that accept matches down to this one. */
+#define WORST(m)                                                               \
+    (&(const gdr_select_options){.size = sizeof(gdr_select_options),           \
+                                 .worst = (m)})
+
 static gdr_set *open_set(const gdr_rows *rows, fixture_device *d,
                          gdr_match worst)
 {
@@ -69,7 +74,7 @@ static gdr_set *open_set(const gdr_rows *rows, fixture_device *d,
     char msg[1024] = "";
     gdr_set *set;
 
-    if (gdr_set_open(rows, &fixture_backend, d, &s, worst, &set, msg,
+    if (gdr_set_open(rows, &fixture_backend, d, &s, WORST(worst), &set, msg,
                      sizeof msg))
         fail_msg("%s", msg);
     return set;
@@ -236,8 +241,8 @@ static void no_plan(const gdr_rows *rows, fixture_device *d, gdr_match worst,
     char msg[1024] = "";
     gdr_set *set;
 
-    assert_int_equal(gdr_set_open(rows, &fixture_backend, d, &s, worst, &set,
-                                  msg, sizeof msg),
+    assert_int_equal(gdr_set_open(rows, &fixture_backend, d, &s, WORST(worst),
+                                  &set, msg, sizeof msg),
                      GDR_ERR_NO_PLAN);
     assert_null(set);
     if (!strstr(msg, why))
@@ -454,14 +459,14 @@ static void test_arguments(void **state)
         assert_int_equal(gdr_set_find(set, &bad[i], &plan), GDR_ERR_ARG);
     gdr_set_close(set);
     assert_int_equal(gdr_set_open(rows, &fixture_backend, &d, NULL,
-                                  GDR_MATCH_EDGE, &set, msg, sizeof msg),
+                                  WORST(GDR_MATCH_EDGE), &set, msg, sizeof msg),
                      GDR_ERR_ARG);
-    assert_int_equal(gdr_set_open(rows, &fixture_backend, &d, &s, (gdr_match)99,
-                                  &set, msg, sizeof msg),
+    assert_int_equal(gdr_set_open(rows, &fixture_backend, &d, &s,
+                                  WORST((gdr_match)99), &set, msg, sizeof msg),
                      GDR_ERR_ARG);
     s.K = 7;
     assert_int_equal(gdr_set_open(rows, &fixture_backend, &d, &s,
-                                  GDR_MATCH_EDGE, &set, msg, sizeof msg),
+                                  WORST(GDR_MATCH_EDGE), &set, msg, sizeof msg),
                      GDR_ERR_ARG);
     gdr_rows_close(rows);
 }

@@ -57,7 +57,7 @@ static int find_spills(void *ctx, const char *line, size_t length)
 
 int gdr_compile_log_spills(const char *log)
 {
-    int most = 0;
+    int most = -1;
 
     each_line(log, find_spills, &most);
     return most;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* Bytes that a thread spills, of the function that spills most: the larger of
- * its stores and loads. */
+ * its stores and loads. -1: the log does not say. */
 int gdr_compile_log_spills(const char *log);
 
 /* Why no card should run this code: serialised wgmma, an ignored setmaxnreg,

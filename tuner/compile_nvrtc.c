@@ -144,7 +144,8 @@ static gdr_status refuse(job *j, gdr_status st, const char *why)
 
 static gdr_status run_compiler(job *j)
 {
-    const char *option[FLAGS + 2];
+    const char *option[FLAGS + 3];
+    int options = FLAGS + 1;
     char arch[48];
     nvrtcResult r;
     gdr_status st;
@@ -152,11 +153,14 @@ static gdr_status run_compiler(job *j)
     snprintf(arch, sizeof arch, "-arch=%.32s", j->arch);
     option[0] = arch;
     memcpy(option + 1, flags, sizeof flags);
-    option[FLAGS + 1] = one_block;
+    if (j->l->no_cache)
+        option[options++] = GDR_NVRTC_NO_CACHE;
+    if (j->one_block)
+        option[options++] = one_block;
     if (j->l->set_callback)
         j->l->set_callback(j->program, over_time, j);
     j->until_s = gdr_now() + j->limit_s;
-    r = j->l->compile(j->program, FLAGS + 1 + j->one_block, option);
+    r = j->l->compile(j->program, options, option);
     st = read_words(j);
     if (st == GDR_OK && gdr_now() > j->until_s) {
         char why[64];
@@ -201,12 +205,17 @@ static gdr_status take_figures(job *j)
     st = gdr_cubin_read(j->out->code, j->out->bytes, &c, why, sizeof why);
     if (st != GDR_OK)
         return refuse(j, GDR_ERR_COMPILE, why);
+    f->spill_bytes = gdr_compile_log_spills(j->words);
+    if (f->spill_bytes < 0) {
+        f->spill_bytes = 0;
+        return refuse(j, GDR_ERR_COMPILE,
+                      "the log does not say what is spilled");
+    }
     f->known = 1;
     f->registers = c.registers;
     f->stack_bytes = c.stack_bytes;
     f->smem_bytes = c.smem_bytes;
     f->barriers = c.barriers;
-    f->spill_bytes = gdr_compile_log_spills(j->words);
     return GDR_OK;
 }
 

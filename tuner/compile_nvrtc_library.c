@@ -50,22 +50,25 @@ static const char *fill_table(void *handle, gdr_nvrtc *l)
 
 /* ---- does it work ---- */
 
-static nvrtcResult compile_probe(const gdr_nvrtc *l, nvrtcProgram p)
+static nvrtcResult compile_probe(gdr_nvrtc *l, nvrtcProgram p)
 {
     char arch[32];
-    const char *option[] = {arch};
+    const char *option[] = {arch, GDR_NVRTC_NO_CACHE};
     size_t bytes = 0;
     nvrtcResult r;
 
     snprintf(arch, sizeof arch, "-arch=sm_%d", l->arch[l->archs - 1]);
-    r = l->compile(p, 1, option);
+    r = l->compile(p, 2, option);
+    l->no_cache = r != NVRTC_ERROR_INVALID_OPTION;
+    if (!l->no_cache)
+        r = l->compile(p, 1, option);
     if (r == NVRTC_SUCCESS)
         r = l->cubin_size(p, &bytes);
     return r == NVRTC_SUCCESS && !bytes ? NVRTC_ERROR_INTERNAL_ERROR : r;
 }
 
 /* What the library answers to an empty kernel; why gets its first words. */
-static int compiles(const gdr_nvrtc *l, char *why, size_t n)
+static int compiles(gdr_nvrtc *l, char *why, size_t n)
 {
     static const char source[] = "extern \"C\" __global__ void probe() {}\n";
     char log[4096] = "";

@@ -14,10 +14,15 @@
 
 enum { GDR_NVRTC_ARCHS = 64 };
 
+/* Where there is a driver NVRTC keeps what it compiled, and then neither
+ * compiles nor logs. An option of 12.8 and later. */
+#define GDR_NVRTC_NO_CACHE "--no-cache"
+
 typedef struct gdr_nvrtc {
     int major, minor;
     int arch[GDR_NVRTC_ARCHS]; /* [archs]: 90 is sm_90, ascending */
     int archs;
+    int no_cache; /* knows GDR_NVRTC_NO_CACHE */
     const char *(*error_string)(nvrtcResult result);
     nvrtcResult (*version)(int *major, int *minor);
     nvrtcResult (*number_of_archs)(int *n);

@@ -9,12 +9,14 @@
 
 static gdr_status ask(const char *db, const gdr_problem *p, gdr_answer *a)
 {
+    const gdr_select_options any = {.size = sizeof any,
+                                    .worst = GDR_MATCH_GENERIC};
     gdr_plan plan;
     gdr_status status = gdr_open(db, &a->g);
     if (status == GDR_OK)
         status = gdr_device_open(a->g, "cpu", NULL, &a->dev);
     if (status == GDR_OK)
-        status = gdr_select(a->dev, &p->s, GDR_MATCH_GENERIC, &a->set);
+        status = gdr_select(a->dev, &p->s, &any, &a->set);
     if (status == GDR_OK)
         status = gdr_set_find(a->set, &p->x, &plan);
     a->info.size = sizeof a->info;

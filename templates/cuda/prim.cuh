@@ -151,6 +151,28 @@ DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
 
+/* ---- tensor cores, sm_80 and later; all 32 lanes take part ---- */
+
+//@ for _, shape in ipairs { { k = 16, a = 4, b = 2 }, { k = 8, a = 2, b = 1 } } do
+/* d += a b, of 16 x @(shape.k) and @(shape.k) x 8 bf16 numbers, sums in float32; whose lane
+ * has which says the PTX ISA, "Matrix Fragments for mma.m16n8k@(shape.k)". */
+DEVICE void mma_16x8x@(shape.k)(float (&d)[4], const u32 (&a)[@(shape.a)], const u32 (&b)[@(shape.b)])
+{
+#if __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k@(shape.k).row.col.f32.bf16.bf16.f32 "
+//@ if shape.k == 16 then
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+//@ else
+        "{%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+//@ end
+#endif
+}
+//@ end
+
 /* x, of which the compiler knows nothing: what follows from it is made where it
  * is used, not ahead of a loop, where it would take registers. */
 DEVICE int opaque(int x)

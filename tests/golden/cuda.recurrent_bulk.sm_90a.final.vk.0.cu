@@ -196,6 +196,38 @@ DEVICE u32 atomic_add(u32 *p, u32 x) { return atomicAdd(p, x); }
 /* Orders this thread's global accesses for other blocks. */
 DEVICE void fence_device(void) { __threadfence(); }
 
+/* ---- tensor cores, sm_80 and later; all 32 lanes take part ---- */
+
+#line 157 "templates/cuda/prim.cuh"
+/* d += a b, of 16 x 16 and 16 x 8 bf16 numbers, sums in float32; whose lane
+ * has which says the PTX ISA, "Matrix Fragments for mma.m16n8k16". */
+DEVICE void mma_16x8x16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2])
+{
+#if __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+#line 164 "templates/cuda/prim.cuh"
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#line 172 "templates/cuda/prim.cuh"
+#endif
+}
+#line 157 "templates/cuda/prim.cuh"
+/* d += a b, of 16 x 8 and 8 x 8 bf16 numbers, sums in float32; whose lane
+ * has which says the PTX ISA, "Matrix Fragments for mma.m16n8k8". */
+DEVICE void mma_16x8x8(float (&d)[4], const u32 (&a)[2], const u32 (&b)[1])
+{
+#if __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 "
+#line 168 "templates/cuda/prim.cuh"
+        "{%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+#line 172 "templates/cuda/prim.cuh"
+#endif
+}
+#line 175 "templates/cuda/prim.cuh"
+
 /* x, of which the compiler knows nothing: what follows from it is made where it
  * is used, not ahead of a loop, where it would take registers. */
 DEVICE int opaque(int x)

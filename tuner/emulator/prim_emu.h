@@ -252,6 +252,39 @@ PRIMITIVE float shuffle_from(float x, int lane)
     return float_of(GDR_EMU_ASK(shuffle, bits_of(x), 0, lane, GDR_EMU_PC));
 }
 
+/* Row `row` of a (its words every second one, from `first` on) times column
+ * `column` of b, added to sum in the order of k. n: words of b. */
+template <int n>
+DEVICE float gdr_emu_dot(const u32 *a, int first, const u32 *b, int row,
+                         int column, float sum)
+{
+    for (int w = 0; w < n; w++)
+        for (int j = 0; j < 4; j++) {
+            u32 x = bits_of(shuffle_from(float_of(a[first + 2 * w]),
+                                         4 * (row % 8) + j));
+            u32 y = bits_of(shuffle_from(float_of(b[w]), 4 * column + j));
+            sum = fused(from_bf16(x & 0xffff), from_bf16(y & 0xffff), sum);
+            sum = fused(from_bf16(x >> 16), from_bf16(y >> 16), sum);
+        }
+    return sum;
+}
+template <int n>
+DEVICE void gdr_emu_mma(float (&d)[4], const u32 *a, const u32 *b)
+{
+    int lane = thread_index() % 32;
+    for (int i = 0; i < 4; i++)
+        d[i] = gdr_emu_dot<n>(a, i / 2, b, lane / 4, 2 * (lane % 4) + i % 2,
+                              d[i]);
+}
+DEVICE void mma_16x8x16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2])
+{
+    gdr_emu_mma<2>(d, a, b);
+}
+DEVICE void mma_16x8x8(float (&d)[4], const u32 (&a)[2], const u32 (&b)[1])
+{
+    gdr_emu_mma<1>(d, a, b);
+}
+
 PRIMITIVE u32 shared_address(const void *p)
 {
     return GDR_EMU_ASK(address, p, GDR_EMU_PC);
