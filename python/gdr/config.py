@@ -13,7 +13,7 @@ class Settings:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self.worst = "default"
+        self.worst = "ptx"
         self.threads = 0
         self.generation = 0  # how often it was configured
         self._database = None
@@ -26,11 +26,12 @@ class Settings:
                 self._database = Database()
             return self._database
 
-    def set_for(self, problem, device, worst=None, database=None):
+    def set_for(self, problem, device, worst=None, database=None,
+                pin=None):
         """The dispatch.Set that serves a problem on a device."""
         threads = self.threads if device == "cpu" else 0
         handle = (database or self.database).device(device, threads)
-        return handle.select(problem, worst or self.worst)
+        return handle.select(problem, worst or self.worst, pin)
 
     def configure(self, database=None, worst=None, threads=None):
         if worst is not None and worst not in MATCHES:
@@ -55,7 +56,8 @@ def configure(database=None, worst=None, threads=None):
 
     database: a path or a Database; by default what gdr_open(NULL) finds:
     $GDR_DB, the user's, the system's. worst: the worst match that may serve,
-    "exact" to "generic" ("default"). threads: of the cpu's pool; 0: all that
+    "exact" to "generic" ("ptx", so not the generic kernel); $GDR_MATCH has the
+    last word. threads: of the cpu's pool; 0: all that
     this process may use. A Recurrent that was called keeps its plans; the
     doors do not."""
     settings.configure(database, worst, threads)

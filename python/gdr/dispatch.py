@@ -13,10 +13,15 @@ from collections import namedtuple
 
 from . import library
 from .errors import ArgumentError, NotFoundError, error
-from .structs import MATCHES, DeviceOptions, Extents, Plan, PlanInfo
+from .structs import (DIGEST_TEXT, MATCHES, SELECT_PIN, DeviceOptions, Extents,
+                      Plan, PlanInfo, SelectOptions)
 
-PlanText = namedtuple("PlanText", "match kernel config problem reduction "
-                                  "time_ns workspace_bytes")
+# gdr_plan_info: regret is negative and time_ns 0 where nobody measured.
+PlanText = namedtuple("PlanText", "match kernel config problem reduction run "
+                                  "time_ns regret workspace_bytes")
+
+
+_MESSAGE = 512
 
 
 def _text(value):
@@ -64,6 +69,27 @@ class Database:
                 message = f"{message} ({self.missing})"
             raise error(status, message)
 
+    @property
+    def digest(self):
+        """64 hex digits of all that dispatch depends on: ranks with equal
+        digests, devices and options find equal plans."""
+        digest = ctypes.create_string_buffer(DIGEST_TEXT)
+        with self.lock:
+            self.check(self._lib.gdr_digest(self.pointer, digest))
+        return digest.value.decode()
+
+    def append_misses(self, path):
+        """Appends what every set missed to a file that gdr-tune --from-misses
+        tunes, and counts from 0 again."""
+        message = ctypes.create_string_buffer(_MESSAGE)
+        with self.lock:
+            for device in self._devices.values():
+                for plans in device.sets.values():
+                    status = self._lib.gdr_misses_append(
+                        plans.pointer, str(path).encode(), message, _MESSAGE)
+                    if status:
+                        raise error(status, message.value.decode())
+
     def device(self, name="auto", threads=0):
         """The Device of a name: "cpu", "cuda:N", "auto". The same object for
         the same name and threads. threads: of the cpu's pool; 0: what cgroups
@@ -95,18 +121,20 @@ class Device:
         """e.g. "cpu:x86-64:avx2+fma:cores=2:..." """
         return _text(self._lib.gdr_device_fingerprint(self.pointer))
 
-    def select(self, problem, worst="default"):
+    def select(self, problem, worst="ptx", pin=None):
         """The Set of a problem's static part, its code loaded. worst: the
-        worst match that find may return, one of structs.MATCHES. NoPlanError
+        worst match that find may return, one of structs.MATCHES; $GDR_MATCH
+        has the last word. pin: True or a reduction id: all plans have one, so
+        that results do not change with the batch a sequence is in. NoPlanError
         has the gdr-tune command that mends it."""
         if worst not in MATCHES:
             raise ArgumentError(f"worst = {worst!r}: one of "
                                 + ", ".join(MATCHES))
-        key = (problem, worst)
+        key = (problem, worst, pin or None)
         with self.database.lock:
             found = self.sets.get(key)
             if found is None:
-                found = self.sets[key] = Set(self, problem, worst)
+                found = self.sets[key] = Set(self, *key)
         return found
 
 
@@ -114,16 +142,34 @@ class Set:
     """All plans of one static problem on one device. Made by
     Device.select."""
 
-    def __init__(self, device, problem, worst):
+    def __init__(self, device, problem, worst, pin):
         self._lib = device._lib
         self.pointer = ctypes.c_void_p()
         self.device = device
         self.static, self.problem = library.parse_problem(problem)
-        status = self._lib.gdr_select(device.pointer, self.static,
-                                      MATCHES.index(worst), self.pointer)
+        options = SelectOptions(
+            ctypes.sizeof(SelectOptions), MATCHES.index(worst),
+            SELECT_PIN if pin else 0,
+            pin.encode() if isinstance(pin, str) else None)
+        status = self._lib.gdr_select(device.pointer, self.static, options,
+                                      self.pointer)
         if status:
             self._lib.gdr_set_close(self.pointer)
             device.database.check(status)
+
+    def preload(self):
+        """Does what the first launches would: a card has the code, the cpu's
+        pool its threads."""
+        message = ctypes.create_string_buffer(_MESSAGE)
+        with self.device.database.lock:
+            status = self._lib.gdr_preload(self.pointer, message, _MESSAGE)
+        if status:
+            raise error(status, message.value.decode())
+
+    @property
+    def misses(self):
+        """How many finds were not exact."""
+        return self._lib.gdr_set_misses(self.pointer)
 
     def find(self, B, T, Hk, Hv):
         """(structs.Plan, PlanText) for one call's extents."""
@@ -138,5 +184,5 @@ class Set:
             raise error(status, "gdr_plan_describe")
         return plan, PlanText(
             MATCHES[info.match], _text(info.kernel), _text(info.config),
-            _text(info.problem), _text(info.reduction), info.time_ns,
-            info.workspace_bytes)
+            _text(info.problem), _text(info.reduction), _text(info.run),
+            info.time_ns, info.regret, info.workspace_bytes)

@@ -7,11 +7,12 @@ where there is no libgdr.
 import ctypes
 import os
 import threading
-from ctypes import POINTER, c_char_p, c_int, c_size_t, c_void_p
+from ctypes import (POINTER, c_char_p, c_int, c_size_t, c_uint64,
+                    c_void_p)
 
 from .errors import LibraryError, error
 from .structs import (Args, DeviceOptions, Extents, Plan, PlanInfo, Problem,
-                      Static)
+                      SelectOptions, Static)
 
 VERSION = "0.1.0"
 SONAME = "libgdr.so.0"
@@ -32,8 +33,12 @@ _PROTOTYPES = {
                                 POINTER(c_void_p)]),
     "gdr_device_close": (None, [c_void_p]),
     "gdr_device_fingerprint": (c_char_p, [c_void_p]),
-    "gdr_select": (c_int, [c_void_p, POINTER(Static), c_int,
+    "gdr_select": (c_int, [c_void_p, POINTER(Static), POINTER(SelectOptions),
                            POINTER(c_void_p)]),
+    "gdr_preload": (c_int, [c_void_p, c_char_p, c_size_t]),
+    "gdr_set_misses": (c_uint64, [c_void_p]),
+    "gdr_misses_append": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t]),
+    "gdr_digest": (c_int, [c_void_p, c_char_p]),
     "gdr_set_close": (None, [c_void_p]),
     "gdr_set_find": (c_int, [c_void_p, POINTER(Extents), POINTER(Plan)]),
     "gdr_plan_describe": (c_int, [POINTER(Plan), POINTER(Extents),

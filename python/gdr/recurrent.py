@@ -89,13 +89,16 @@ class Recurrent:
     snapshot_by_slot: for the contract `snapshots`, see gdr.h.
 
     worst: the worst match that may serve, "exact" to "generic". database: a
-    Database, or the path of one. Both default to what gdr.configure says. The device is that of
-    the tensors; its plans are selected at the first call, or by preload.
+    Database, or the path of one. Both default to what gdr.configure says. pin:
+    True or a reduction id: results do not change with the batch. The device
+    is that of the tensors; its plans are selected at the first call, or by
+    preload.
 
     May be called from any number of threads.
     """
 
-    def __init__(self, problem, *, worst=None, database=None, **options):
+    def __init__(self, problem, *, worst=None, database=None, pin=None,
+                 **options):
         unknown = set(options) - set(OPTIONS)
         if unknown:
             raise TypeError(f"unknown option {sorted(unknown)[0]!r}; there "
@@ -103,13 +106,14 @@ class Recurrent:
         self.static, self.problem = library.parse_problem(problem)
         self.options = {**OPTIONS, **options}
         self.worst = worst
+        self.pin = pin
         self.database = (Database(database)
                          if isinstance(database, (str, os.PathLike))
                          else database)
         self._local = _Local()
         # How torch_op finds an equal Recurrent, or this very one.
         self.spelled = spell(self.options)
-        if worst is not None or database is not None:
+        if worst is not None or database is not None or pin:
             number = next(_numbers)
             self.spelled += f" instance={number}"
             _instances[number] = self
@@ -207,7 +211,7 @@ class Recurrent:
 
     def _set(self, device):
         return settings.set_for(self.problem, device, self.worst,
-                                self.database)
+                                self.database, self.pin)
 
     def _workspace(self, bound, framework, like):
         """New for each call, so that no two streams share one; 256-byte
@@ -254,5 +258,6 @@ class Recurrent:
 
     def preload(self, device):
         """Selects the plans for a device ("cpu", "cuda:0") and loads their
-        code, so that no call does: before a graph is captured."""
-        self._set(device)
+        code, so that no call does: before a graph is captured, and where the
+        first request shall be as fast as the next."""
+        self._set(device).preload()

@@ -27,7 +27,11 @@ UPDATE_STATE = 1 << 6
 SNAPSHOT_BY_SLOT = 1 << 7
 SNAPSHOT_F32 = 1 << 8
 
+# gdr_select_options.flags
+SELECT_PIN = 1 << 0
+
 PROBLEM_TEXT = 160
+DIGEST_TEXT = 65
 
 
 class Static(ctypes.Structure):
@@ -91,6 +95,13 @@ class DeviceOptions(ctypes.Structure):
                 ("parallel_for", c_void_p), ("user", c_void_p)]
 
 
+class SelectOptions(ctypes.Structure):
+    """gdr_select_options"""
+
+    _fields_ = [("size", c_size_t), ("worst", c_int), ("flags", c_uint32),
+                ("reduction", c_char_p)]
+
+
 class Plan(ctypes.Structure):
     """gdr_plan"""
 
@@ -103,7 +114,8 @@ class PlanInfo(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("match", c_int), ("kernel", c_char_p),
         ("config", c_char_p), ("problem", c_char_p), ("reduction", c_char_p),
-        ("time_ns", c_double), ("workspace_bytes", c_size_t),
+        ("run", c_char_p), ("time_ns", c_double), ("regret", c_double),
+        ("workspace_bytes", c_size_t),
     ]
 
 
@@ -111,6 +123,7 @@ class PlanInfo(ctypes.Structure):
 STRUCTS = {
     "gdr_static": Static, "gdr_extents": Extents, "gdr_problem": Problem,
     "gdr_tensor": Tensor, "gdr_args": Args,
-    "gdr_device_options": DeviceOptions, "gdr_plan": Plan,
+    "gdr_device_options": DeviceOptions,
+    "gdr_select_options": SelectOptions, "gdr_plan": Plan,
     "gdr_plan_info": PlanInfo,
 }

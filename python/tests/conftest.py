@@ -13,6 +13,7 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "python/tests")]
 os.environ.setdefault("GDR_LIBRARY", str(BUILD / "libgdr.so.0"))
+os.environ.pop("GDR_MATCH", None)
 os.environ["GDR_DB"] = str(ROOT / "python/tests/none.db")  # there is none
 
 # What the tuned database holds: little to compile, quick to check.
@@ -37,4 +38,4 @@ def generic():
     import gdr
     gdr.configure(database=gdr.Database(), worst="generic")
     yield
-    gdr.configure(database=gdr.Database(), worst="default")
+    gdr.configure(database=gdr.Database(), worst="ptx")

@@ -31,7 +31,7 @@ def card(tmp_path_factory):
         assert done.returncode == 0, done.stdout + done.stderr
     gdr.configure(database=path, worst="sibling")
     yield path
-    gdr.configure(database=gdr.Database(), worst="default")
+    gdr.configure(database=gdr.Database(), worst="ptx")
 
 
 def case(B=4, T=1, dtype=torch.float32, ring=None):

@@ -83,6 +83,63 @@ def test_extents_that_no_call_may_have(tuned):
         plans.find(1, 1, 2, 3)
 
 
+def test_what_a_plan_tells(tuned):
+    plan = gdr.Recurrent(TUNED, database=tuned).plan(2, 1, 1, 2)
+    assert plan.run.startswith(f"gdr-tune {gdr.__version__}, ")
+    assert plan.reduction and plan.regret == 0 and plan.workspace_bytes == 0
+    generic = gdr.Recurrent(TUNED, database=gdr.Database(), worst="generic")
+    plan = generic.plan(2, 1, 1, 2)
+    assert plan.run == "" and plan.regret < 0 and plan.time_ns == 0
+
+
+def test_a_pinned_reduction(tuned):
+    free = gdr.Recurrent(TUNED, database=tuned)
+    pinned = gdr.Recurrent(TUNED, database=free.database, pin=True)
+    run(pinned)
+    reduction = pinned.plan(2, 1, 1, 2).reduction
+    assert pinned.plan(512, 4, 4, 8).reduction == reduction
+    run(gdr.Recurrent(TUNED, database=free.database, pin=reduction))
+    with pytest.raises(gdr.NoPlanError, match="'no such id'") as e:
+        run(gdr.Recurrent(TUNED, database=free.database, pin="no such id"))
+    assert reduction in str(e.value)
+
+
+def test_misses(tuned, tmp_path):
+    database, path = gdr.Database(tuned), tmp_path / "misses.txt"
+    plans = database.device("cpu").select(TUNED)
+    assert plans.misses == 0
+    plans.find(2, 1, 1, 2)
+    plans.find(3, 1, 1, 2)
+    plans.find(3, 1, 1, 2)
+    assert plans.misses == 2
+    database.append_misses(path)
+    assert path.read_text() == f"2 {TUNED} / b3t1hk1hv2\n"
+    assert plans.misses == 0
+    with pytest.raises(gdr.FileError, match="nowhere"):
+        plans.find(3, 1, 1, 2)
+        database.append_misses(tmp_path / "nowhere/misses.txt")
+
+
+def test_digest(tuned, tmp_path):
+    digest = gdr.Database(tuned).digest
+    assert len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(tuned.read_bytes())
+    copy.chmod(0o600)
+    assert gdr.Database(copy).digest == digest
+    assert gdr.Database().digest != digest
+
+
+def test_the_environment_has_the_last_word(tuned, monkeypatch):
+    monkeypatch.setenv("GDR_MATCH", "generic")
+    layer = gdr.Recurrent(TUNED, database=gdr.Database(), worst="exact")
+    run(layer)
+    assert layer.plan(2, 1, 1, 2).match == "generic"
+    monkeypatch.setenv("GDR_MATCH", "best")
+    with pytest.raises(gdr.ArgumentError, match="GDR_MATCH is 'best'"):
+        run(gdr.Recurrent(TUNED, database=gdr.Database()))
+
+
 def test_configure(tuned):
     gdr.configure(database=tuned, worst="sibling", threads=1)
     try:
@@ -94,7 +151,7 @@ def test_configure(tuned):
         with pytest.raises(gdr.ArgumentError, match="worst = 'best'"):
             gdr.configure(worst="best")
     finally:
-        gdr.configure(database=gdr.Database(), worst="default", threads=0)
+        gdr.configure(database=gdr.Database(), worst="ptx", threads=0)
 
 
 def test_a_forked_child_computes(tuned):

@@ -59,6 +59,8 @@ def test_every_struct_of_the_header_is_there():
 def test_constants(tmp_path):
     want = {f"GDR_{name}": getattr(structs, name) for name in FLAGS}
     want["GDR_PROBLEM_TEXT"] = structs.PROBLEM_TEXT
+    want["GDR_DIGEST_TEXT"] = structs.DIGEST_TEXT
+    want["GDR_SELECT_PIN"] = structs.SELECT_PIN
     want.update({name: i + 1 for i, (name, _) in enumerate(errors.STATUSES)})
     got = dict(zip(want, compiled(tmp_path, list(want))))
     assert got == want
@@ -86,7 +88,8 @@ def test_every_status_has_a_class():
 
 
 def test_every_flag_of_the_header_is_there():
-    assert set(re.findall(r"GDR_(\w+) = 1 << \d", HEADER)) >= set(FLAGS)
+    assert set(re.findall(r"GDR_(\w+) = 1 << \d", HEADER)) == {
+        *FLAGS, "SELECT_PIN"}
     block = re.search(r"Run-time flags of gdr_args.flags.*?enum \{(.*?)\};",
                       HEADER, re.S).group(1)
     assert re.findall(r"GDR_(\w+) = 1 <<", block) == list(FLAGS)
@@ -100,7 +103,12 @@ def test_versions_are_one():
     assert library.version() == header
 
 
-def test_every_function_of_the_header_that_is_declared_exists():
-    library.load()
-    for name in library._PROTOTYPES:
-        assert re.search(r"\b" + name + r"\(", HEADER), name
+# What the package has no use for: it has words of its own for the first two,
+# and a launch checks its arguments.
+UNUSED = {"gdr_strerror", "gdr_match_name", "gdr_problem_compare",
+          "gdr_problem_check", "gdr_args_check"}
+
+
+def test_every_function_of_the_header_is_declared():
+    named = set(re.findall(r"GDR_API [^;(]*?\b(gdr_\w+)\(", HEADER))
+    assert named == set(library._PROTOTYPES) | UNUSED
