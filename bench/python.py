@@ -1,7 +1,7 @@
 """python.py - what a call from Python costs the host, beside gdr_launch called
-through ctypes with everything prepared. The problem is as small as there is (one
-head, K = V = 8), the kernel the generic one, so that little but the way there
-is timed.
+through ctypes with everything prepared. The problem is as small as there is
+(one head, K = V = 8), the kernel the generic one, so that little but the way
+there is timed.
 
 Each repeat times a batch of calls of every kind, in turns; the figure is the
 median over the repeats, with the best and the worst. PyTorch's rows are

@@ -12,7 +12,7 @@ import threading
 from collections import namedtuple
 
 from . import library
-from .errors import ArgumentError, NotFoundError, error
+from .errors import ArgumentError, NoPlanError, NotFoundError, error
 from .structs import (DIGEST_TEXT, MATCHES, SELECT_PIN, DeviceOptions, Extents,
                       Plan, PlanInfo, SelectOptions)
 
@@ -175,9 +175,13 @@ class Set:
         """(structs.Plan, PlanText) for one call's extents."""
         x, plan = Extents(B, T, Hk, Hv), Plan()
         status = self._lib.gdr_set_find(self.pointer, x, plan)
+        if status == NoPlanError.status:
+            call = f"{self.problem} / b{B}t{T}hk{Hk}hv{Hv}"
+            raise NoPlanError(f"no plan that is good enough for {call}; run: "
+                              f"gdr-tune --only '{call}'")
         if status:
-            raise error(status, f"no plan for B = {B}, T = {T}, Hk = {Hk}, "
-                                f"Hv = {Hv}")
+            raise error(status, f"B = {B}, T = {T}, Hk = {Hk}, Hv = {Hv}: no "
+                                "call may have these extents")
         info = PlanInfo(size=ctypes.sizeof(PlanInfo))
         status = self._lib.gdr_plan_describe(plan, x, info)
         if status:

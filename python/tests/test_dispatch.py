@@ -45,6 +45,13 @@ def test_no_plan_says_which_command_makes_one():
     assert os.environ["GDR_DB"] in str(e.value)  # why there is none
 
 
+def test_no_plan_for_some_extents(tuned):
+    layer = gdr.Recurrent(TUNED, database=tuned, worst="exact")
+    run(layer)
+    with pytest.raises(gdr.NoPlanError, match="gdr-tune --only '.*b5t1hk1hv"):
+        layer.plan(5, 1, 1, 2)
+
+
 def test_another_problem_than_the_tuned_one(tuned):
     with pytest.raises(gdr.NoPlanError, match=str(tuned)):
         gdr.Database(tuned).device("cpu").select(
