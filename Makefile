@@ -26,7 +26,8 @@ LUA ?= lua5.4
 
 # What a Debian machine needs beside make.
 DEPS := gcc g++ libc6-dev pkg-config lua5.4 liblua5.4-dev libsqlite3-dev \
-        libsodium-dev libjansson-dev libcmocka-dev perl clang-format clang-tidy
+        libsodium-dev libjansson-dev libcmocka-dev perl clang-format clang-tidy \
+        python3-numpy python3-pytest
 
 # Looked up when a recipe runs: `make deps` may only just have installed them.
 pkg = $(shell pkg-config $(1) $(2))

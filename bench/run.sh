@@ -7,6 +7,15 @@ for program in find kernels; do
     echo "== $program"
     "$build/bench/$program"
 done
+echo "== python"
+for python in ${PYTHON:-python3 /usr/bin/python3} none; do
+    "$python" -c 'import numpy' 2>/dev/null && break
+done
+if [ "$python" = none ]; then
+    echo "no Python with numpy: make deps"
+else
+    PYTHONDONTWRITEBYTECODE=1 "$python" bench/python.py "$build"
+fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 shapes=${GDR_BENCH_SHAPES:-smoke}
