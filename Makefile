@@ -184,7 +184,7 @@ TSAN_STEMS := misses select pool device_cpu gdr table generic compile
 TSAN_BIN = $(patsubst %,$(BUILD)/tsan/tests/test_%,$(filter \
     $(patsubst tests/test_%.c,%,$(TEST_SRC)),$(TSAN_STEMS)))
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
-           UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0
+           UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] \
              db/*.[ch] generator/*.[ch] tuner/*.[ch] tuner/*/*.[ch] \
