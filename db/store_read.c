@@ -294,9 +294,9 @@ gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
                    ", " FALLBACK_COLUMNS ", " DEVICE_COLUMNS
                    ", r.version, r.compiler, c.chosen"
                    " FROM choice c JOIN variant v ON v.hash = c.variant"
-                   " JOIN variant w ON w.hash = c.fallback"
                    " JOIN device d ON d.id = c.device"
-                   " JOIN run r ON r.id = c.run"
+                   " LEFT JOIN variant w ON w.hash = c.fallback"
+                   " LEFT JOIN run r ON r.id = c.run"
                    " ORDER BY c.device, c.problem");
     while (gdr_query_step(&q)) {
         gdr_winner_row row;

@@ -5,8 +5,6 @@ the op. Nothing here reads an address, so that torch.compile can follow a door
 down to the op.
 """
 
-import sys
-
 from . import frameworks
 from .config import settings
 from .errors import UnsupportedError
@@ -47,18 +45,6 @@ def problem_of(contract, v_first, io, state, K, V, l2norm, gate):
             + (":round" if contract == "ring" else ""))
 
 
-def _as_op(tensors):
-    """Whether PyTorch has to see an op: while it compiles, and where a
-    gradient would be asked for, so that backward raises."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return False
-    if torch.compiler.is_compiling():
-        return True
-    return torch.is_grad_enabled() and any(
-        [getattr(x, "requires_grad", False) for x in tensors])
-
-
 def _spelled(fields, scale, neg_eigval):
     return (problem_of(*fields),
             spell({**OPTIONS, "scale": scale, "neg_eigval": neg_eigval}))
@@ -77,7 +63,8 @@ def run(fields, q, k, v, g=None, beta=None, a=None, b=None, A_log=None,
         out=None, scale=None, neg_eigval=False):
     """o of the op. fields: the arguments of problem_of; the rest: as for
     Recurrent."""
-    if _as_op((q, k, v, g, beta, a, b, A_log, dt_bias)):
+    tensors = (q, k, v, g, beta, a, b, A_log, dt_bias)
+    if frameworks.of(q).wants_op(tensors):
         from .torch_op import recurrent
         o = recurrent(*_spelled(fields, scale, neg_eigval), q, k, v, g, beta,
                       a, b, A_log, dt_bias, state, state_indices,

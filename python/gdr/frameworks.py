@@ -6,8 +6,6 @@ of anybody else is served through the interfaces of arrays.py, but nothing can
 be made beside it, so the caller gives the outputs.
 """
 
-import sys
-
 from . import arrays
 from .arrays import Array
 from .errors import ArgumentError
@@ -50,6 +48,14 @@ class Interface:
         raise ArgumentError(
             f"out: nothing can be allocated beside a {type(v).__name__}; "
             "give the output array")
+
+    def is_compiling(self):
+        """Whether a compiler is looking, which has to see an op."""
+        return False
+
+    def wants_op(self, tensors):
+        """That, or a gradient would be asked for: backward has to raise."""
+        return False
 
     def empty(self, shape, dtype, like):
         """A new array beside another one. zeros, copy, tolist: as NumPy's."""
@@ -194,6 +200,15 @@ class Torch(Interface):
         self.raw_stream = getattr(module._C, "_cuda_getCurrentRawStream",
                                   None)
 
+    def is_compiling(self):
+        return self.module.compiler.is_compiling()
+
+    def wants_op(self, tensors):
+        if self.is_compiling():
+            return True
+        return self.module.is_grad_enabled() and any(
+            [getattr(x, "requires_grad", False) for x in tensors])
+
     def describe(self, x, stream=None):
         if x.layout is not self.module.strided:
             raise ArgumentError(f"is a tensor of layout {x.layout}; only "
@@ -259,20 +274,31 @@ class Torch(Interface):
 
 
 _INTERFACE = Interface()
+_ARRAYS = {("torch", "Tensor"), ("numpy", "ndarray"), ("cupy", "ndarray")}
 _frameworks = {}  # by module name
 _by_type = {}
+
+
+def _make(name):
+    """A framework one of whose arrays was seen, so that it is imported. A
+    statement each: torch.compile follows those, but not sys.modules, which
+    may change under its eyes."""
+    if name == "torch":
+        import torch
+        return Torch(torch)
+    if name == "numpy":
+        import numpy
+        return NumPy(numpy)
+    import cupy
+    return CuPy(cupy)
 
 
 def _find(kind):
     for base in kind.__mro__:
         name = base.__module__.partition(".")[0]
-        module = sys.modules.get(name)
-        makers = {("torch", "Tensor"): Torch, ("numpy", "ndarray"): NumPy,
-                  ("cupy", "ndarray"): CuPy}
-        maker = makers.get((name, base.__name__))
-        if maker and module:
+        if (name, base.__name__) in _ARRAYS:
             if name not in _frameworks:
-                _frameworks[name] = maker(module)
+                _frameworks[name] = _make(name)
             return _frameworks[name]
     return _INTERFACE
 

@@ -9,7 +9,6 @@ plan is found anew, and the result is remembered.
 import ctypes
 import itertools
 import os
-import sys
 import threading
 import weakref
 
@@ -140,8 +139,8 @@ class Recurrent:
         ArgumentError names a tensor that does not fit, and nothing is
         launched.
         """
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.compiler.is_compiling():
+        framework = frameworks.of(q)
+        if framework.is_compiling():
             from .torch_op import recurrent
             o = recurrent(self.problem, self.spelled, q, k, v, g, beta, a, b,
                           A_log, dt_bias, state, state_indices, cache_seqlens,
@@ -149,7 +148,6 @@ class Recurrent:
             return o if out is None else out.copy_(o)
         tensors = (q, k, v, g, beta, a, b, A_log, dt_bias, state,
                    state_indices, cache_seqlens, accepted, snapshots, out)
-        framework = frameworks.of(q)
         try:
             pointers, key = framework.probe(tensors)
             described = None
