@@ -27,6 +27,8 @@ for name in a b b; do
     echo "$name $start $(date +%s.%N)" |
         awk '{printf "%s.db: %.1f s\n", $1, $3 - $2}'
 done
+echo "== serve"
+"$build/bench/serve" "$dir/a.db"
 echo "== stability: winners of the two runs side by side, beside an A/A run"
 "$build/bench/stability" "$dir/a.db" "$dir/b.db"
 echo "== defaults against winners"

@@ -3,7 +3,7 @@
  * and strides alone: device memory is never read, so it holds for a card as
  * well. A message starts with the name of the argument.
  */
-#include "gdr.h"
+#include "recipe.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -117,10 +117,15 @@ typedef struct dim {
     int64_t extent, stride;
 } dim;
 
-static int by_stride(const void *a, const void *b)
+/* Few, and mostly in order from the largest down, as tensors are laid out. */
+static void sort_by_stride(dim *d, int n)
 {
-    int64_t x = ((const dim *)a)->stride, y = ((const dim *)b)->stride;
-    return (x > y) - (x < y);
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && d[k].stride < d[k - 1].stride; k--) {
+            dim swap = d[k];
+            d[k] = d[k - 1];
+            d[k - 1] = swap;
+        }
 }
 
 /*
@@ -142,7 +147,7 @@ static int nested(const check *c, const char *tensor, int64_t block, dim *d,
         else
             d[i].stride = llabs(d[i].stride);
     }
-    qsort(d, (size_t)n, sizeof *d, by_stride);
+    sort_by_stride(d, n);
     for (int i = 0; i < n; i++) {
         if (d[i].extent <= 1)
             continue;
@@ -247,19 +252,16 @@ static int accepted_ok(const check *c)
     return aligned(c, "accepted", c->a->accepted, 4);
 }
 
-gdr_status gdr_args_check(const gdr_static *s, const gdr_args *args, char *msg,
-                          size_t n)
+gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args, char *msg,
+                        size_t n)
 {
     const check c = {s, args, msg, n};
-    const gdr_problem p = {.s = *s};
+
     if (args->size != sizeof *args) {
         refuse(&c, "size = %zu: must be %zu, start from gdr_args_init",
                args->size, sizeof *args);
         return GDR_ERR_ARG;
     }
-    gdr_status status = gdr_problem_check(&p, msg, n);
-    if (status != GDR_OK)
-        return status;
     if (!extents_ok(&c) || !flags_ok(&c))
         return GDR_ERR_ARG;
     if (args->x.B == 0 || args->x.T == 0)
@@ -268,4 +270,13 @@ gdr_status gdr_args_check(const gdr_static *s, const gdr_args *args, char *msg,
                    ring_ok(&c) && snapshots_ok(&c) && accepted_ok(&c)
                ? GDR_OK
                : GDR_ERR_ARG;
+}
+
+gdr_status gdr_args_check(const gdr_static *s, const gdr_args *args, char *msg,
+                          size_t n)
+{
+    const gdr_problem p = {.s = *s};
+    gdr_status status = gdr_problem_check(&p, msg, n);
+
+    return status ? status : gdr_args_fit(s, args, msg, n);
 }

@@ -39,8 +39,8 @@ static gdr_origin origin_of(const gdr_device_row *d)
     return (gdr_origin){d->fingerprint, d->kind, d->arch, d->isa};
 }
 
-/* The winner, and the default that was measured beside it: slower, but perhaps
- * of the reduction id that a caller pins. */
+/* The winner, and the default that was measured beside it where that has
+ * another reduction id: slower, but perhaps the one that a caller pins. */
 static int read_winner(void *ctx, const gdr_winner_row *w)
 {
     reading *r = ctx;
@@ -59,7 +59,7 @@ static int read_winner(void *ctx, const gdr_winner_row *w)
     snprintf(run, sizeof run, "gdr-tune %.64s, %.32s, %.200s, %.160s",
              w->version, w->chosen, w->device.name, w->compiler);
     r->status = gdr_rows_put(r->rows, &row);
-    if (r->status || !strcmp(w->choice.variant, w->choice.fallback))
+    if (r->status || !strcmp(w->variant.reduction, w->fallback.reduction))
         return r->status != GDR_OK;
     row.variant = w->choice.fallback;
     row.stamp = w->choice.fallback_stamp;

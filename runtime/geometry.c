@@ -163,8 +163,9 @@ static int64_t product(const gdr_factor *f, int n, const int64_t *value)
     int overflow = 0;
 
     for (int i = 0; i < n; i++) {
-        int64_t x = f[i].name == GDR_FACTOR_INT
-                        ? f[i].number
+        int64_t x = f[i].name == GDR_FACTOR_INT ? f[i].number
+                    : f[i].number == 1
+                        ? value[f[i].name]
                         : ceil_div(value[f[i].name], f[i].number);
 
         if (x <= 0)
@@ -174,7 +175,7 @@ static int64_t product(const gdr_factor *f, int n, const int64_t *value)
     return overflow ? -1 : result;
 }
 
-int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
+static int64_t eval(const gdr_term *term, const gdr_term_env *env)
 {
     const int64_t value[NAMES] = {env->x.B, env->x.T, env->x.Hk, env->x.Hv,
                                   env->K,   env->V,   env->sms};
@@ -186,4 +187,13 @@ int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
     b = product(term->f[1], term->n[1], value);
     /* As unsigned, -1 is larger than every value: min takes the other one. */
     return (uint64_t)a < (uint64_t)b ? a : b;
+}
+
+/* Most terms are a number, and a launch evaluates eight. */
+int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
+{
+    if (term->n[0] == 1 && term->n[1] == 0 &&
+        term->f[0][0].name == GDR_FACTOR_INT)
+        return term->f[0][0].number;
+    return eval(term, env);
 }

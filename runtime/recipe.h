@@ -59,6 +59,10 @@ gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
  * workspace: each one's term covers all that it touches, the largest counts. */
 int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x);
 
+/* gdr_args_check for a static problem that is known to be valid. */
+gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args, char *msg,
+                        size_t n);
+
 /* Fills the op's parameter struct (recurrent_abi.h). */
 struct gdr_recurrent_params;
 void gdr_args_pack(const gdr_args *args, const gdr_static *s,

@@ -220,6 +220,25 @@ static const gdr_code *put_code(gdr_rows *rows, const gdr_row *row)
     return rows->code[rows->n_codes++] = code;
 }
 
+/* The same, where the row before often has the same text. */
+static const char *keep_again(gdr_rows *rows, const char *text,
+                              const char *before)
+{
+    return before && !strcmp(text, before) ? before : keep_text(rows, text);
+}
+
+static void keep_words(gdr_rows *rows, const gdr_row *row, gdr_entry *e)
+{
+    static const gdr_entry none;
+    const gdr_entry *last =
+        rows->n_entries ? &rows->entry[rows->n_entries - 1] : &none;
+
+    e->kernel = keep_again(rows, row->kernel, last->kernel);
+    e->config = keep_again(rows, row->config, last->config);
+    e->reduction = keep_again(rows, row->reduction, last->reduction);
+    e->run = keep_again(rows, row->run ? row->run : "", last->run);
+}
+
 gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row)
 {
     gdr_entry e = {.max_work = row->max_work,
@@ -235,10 +254,7 @@ gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row)
     e.origin = put_origin(rows, &row->origin);
     e.code = put_code(rows, row);
     e.text = keep_text(rows, row->problem);
-    e.kernel = keep_text(rows, row->kernel);
-    e.config = keep_text(rows, row->config);
-    e.reduction = keep_text(rows, row->reduction);
-    e.run = keep_text(rows, row->run ? row->run : "");
+    keep_words(rows, row, &e);
     list = grow(rows->entry, rows->n_entries, sizeof(gdr_entry));
     if (!list)
         return GDR_ERR_NO_MEMORY;

@@ -377,7 +377,7 @@ gdr_status gdr_launch(const gdr_plan *plan, const gdr_args *args, void *stream,
         return gdr_fail(GDR_ERR_ARG, msg, n,
                         "args: %s; start from gdr_args_init",
                         args ? "size is not sizeof(gdr_args)" : "NULL");
-    status = gdr_args_check(&plan->recipe->s, args, msg, n);
+    status = gdr_args_fit(&plan->recipe->s, args, msg, n);
     if (status)
         return status;
     return gdr_recipe_launch(plan->recipe, args, stream, msg, n);
