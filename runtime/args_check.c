@@ -252,6 +252,7 @@ static int accepted_ok(const check *c)
     return aligned(c, "accepted", c->a->accepted, 4);
 }
 
+/* msg is written through c. NOLINTNEXTLINE(readability-non-const-parameter) */
 gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args, char *msg,
                         size_t n)
 {
