@@ -675,7 +675,8 @@ static gdr_status explain(place *p, const char *text, int json, sink *s)
     gdr_problem problem;
     assert_int_equal(gdr_problem_parse(text, &problem, NULL, 0), GDR_OK);
     open_sink(s, json, 0, 0);
-    gdr_status status = gdr_report_explain(s->report, p->st, p->db, &problem);
+    gdr_status status =
+        gdr_report_explain(s->report, p->st, p->db, "cpu", &problem);
     finish_sink(s);
     return status;
 }

@@ -7,14 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static gdr_status ask(const char *db, const gdr_problem *p, gdr_answer *a)
+static gdr_status ask(const char *db, const char *device, const gdr_problem *p,
+                      gdr_answer *a)
 {
     const gdr_select_options any = {.size = sizeof any,
                                     .worst = GDR_MATCH_GENERIC};
     gdr_plan plan;
     gdr_status status = gdr_open(db, &a->g);
     if (status == GDR_OK)
-        status = gdr_device_open(a->g, "cpu", NULL, &a->dev);
+        status = gdr_device_open(a->g, device, NULL, &a->dev);
     if (status == GDR_OK)
         status = gdr_select(a->dev, &p->s, &any, &a->set);
     if (status == GDR_OK)
@@ -138,9 +139,9 @@ static gdr_status list_tuned(const gdr_explanation *e)
 }
 
 static gdr_status explain_plan(gdr_explanation *e, gdr_store *st,
-                               const char *db)
+                               const char *db, const char *device)
 {
-    gdr_status s = ask(db, e->problem, &e->a);
+    gdr_status s = ask(db, device, e->problem, &e->a);
     if (s != GDR_OK) {
         gdr_report_say(e->r, 0, "%s: %s", e->text,
                        e->a.g ? gdr_errmsg(e->a.g) : gdr_strerror(s));
@@ -159,7 +160,7 @@ static gdr_status explain_plan(gdr_explanation *e, gdr_store *st,
 }
 
 gdr_status gdr_report_explain(gdr_report *r, gdr_store *st, const char *db,
-                              const gdr_problem *p)
+                              const char *device, const gdr_problem *p)
 {
     gdr_explanation e = {.r = r, .problem = p, .db = is_usual(db) ? NULL : db};
     gdr_problem_format(p, e.text, sizeof e.text);
@@ -170,7 +171,7 @@ gdr_status gdr_report_explain(gdr_report *r, gdr_store *st, const char *db,
     else if (p->x.B == 0)
         status = list_tuned(&e);
     else
-        status = explain_plan(&e, st, db);
+        status = explain_plan(&e, st, db, device);
     gdr_columns_close(e.pruned);
     json_decref(e.pruned_json);
     gdr_field_free(&e.field);

@@ -126,13 +126,19 @@ static void remedy(const gdr_explanation *e, char *text, size_t n)
 static gdr_status add_plan(const gdr_explanation *e, gdr_columns *c)
 {
     const gdr_plan_info *info = &e->a.info;
-    const gdr_device_info *here = gdr_report_here(e->r);
-    char better[PATH_MAX + 256];
+    const char *fingerprint = gdr_device_fingerprint(e->a.dev);
+    char kind[16], better[PATH_MAX + 256];
+    const gdr_device_info *here;
     gdr_status s = gdr_columns_heading(c, e->text);
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(fingerprint, ":"),
+             fingerprint);
+    here = gdr_report_here(e->r, kind);
     if (s == GDR_OK)
         s = pair(c, "device", "%s",
-                 here && !e->r->o.verbose ? here->name
-                                          : gdr_device_fingerprint(e->a.dev));
+                 here && !e->r->o.verbose &&
+                         !strcmp(here->fingerprint, fingerprint)
+                     ? here->name
+                     : fingerprint);
     if (s == GDR_OK)
         s = pair(c, "plan", "%s%s%s", info->kernel ? info->kernel : "",
                  info->config && *info->config ? " " : "",
@@ -143,6 +149,8 @@ static gdr_status add_plan(const gdr_explanation *e, gdr_columns *c)
     if (s == GDR_OK && info->problem && *info->problem &&
         strcmp(info->problem, e->text) != 0)
         s = pair(c, "tuned as", "%s", info->problem);
+    if (s == GDR_OK && e->r->o.verbose && info->run && *info->run)
+        s = pair(c, "made by", "%s", info->run);
     if (s == GDR_OK && e->winner)
         s = add_figures(e, c);
     if (s == GDR_OK && info->workspace_bytes)

@@ -233,7 +233,8 @@ static int run_explain(program *p)
     if (status != GDR_OK)
         bad = failed(p);
     else
-        status = gdr_report_explain(p->report, st, path, &problem);
+        status = gdr_report_explain(p->report, st, path, p->c->tune.device,
+                                    &problem);
     gdr_store_close(st);
     return bad                         ? bad
            : status == GDR_OK          ? 0

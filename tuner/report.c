@@ -33,8 +33,9 @@ void gdr_report_close(gdr_report *r)
     if (!r)
         return;
     gdr_report_clear(r);
-    if (r->here)
-        r->backend->close(r->here);
+    for (int i = 0; i < GDR_REPORT_KINDS; i++)
+        if (r->here[i].dev)
+            r->here[i].backend->close(r->here[i].dev);
     free(r);
 }
 
@@ -158,27 +159,46 @@ gdr_rates gdr_rates_of(const gdr_choice_row *c)
     return f;
 }
 
-const gdr_device_info *gdr_report_here(gdr_report *r)
+/* Place of the kind's device among those of here; -1: there is none. */
+static int place_of(gdr_report *r, const char *kind)
 {
+    const gdr_backend *backend = gdr_backend_find(kind, strlen(kind));
     char msg[256];
-    if (!r->backend) {
-        r->backend = gdr_backend_find("cpu", 3);
-        if (!r->backend ||
-            r->backend->open("", NULL, &r->here, msg, sizeof msg) != GDR_OK)
-            r->here = NULL;
+    int i = 0;
+
+    if (!backend)
+        return -1;
+    while (i < GDR_REPORT_KINDS && r->here[i].backend &&
+           r->here[i].backend != backend)
+        i++;
+    if (i == GDR_REPORT_KINDS)
+        return -1;
+    if (!r->here[i].backend) {
+        r->here[i].backend = backend;
+        if (backend->open("", NULL, &r->here[i].dev, msg, sizeof msg))
+            r->here[i].dev = NULL;
     }
-    return r->here ? r->backend->info(r->here) : NULL;
+    return r->here[i].dev ? i : -1;
+}
+
+const gdr_device_info *gdr_report_here(gdr_report *r, const char *kind)
+{
+    int at = place_of(r, kind);
+
+    return at < 0 ? NULL : r->here[at].backend->info(r->here[at].dev);
 }
 
 const char *gdr_report_match(gdr_report *r, const gdr_device_row *d)
 {
-    const gdr_device_info *info = gdr_report_here(r);
-    if (!info || strcmp(info->kind, d->kind) != 0)
+    const gdr_device_info *info = gdr_report_here(r, d->kind);
+    int at = info ? place_of(r, d->kind) : -1;
+
+    if (at < 0)
         return NULL;
     if (strcmp(info->fingerprint, d->fingerprint) == 0)
         return gdr_match_name(GDR_MATCH_EXACT);
     if (strcmp(info->arch, d->arch) == 0 &&
-        r->backend->loadable(r->here, d->isa))
+        r->here[at].backend->loadable(r->here[at].dev, d->isa))
         return gdr_match_name(GDR_MATCH_SIBLING);
     return NULL;
 }

@@ -86,7 +86,8 @@ gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,
 /*
  * Which plan a call would get, how good the match is, why the others lost. The
  * plan is the answer of libgdr itself, on the database at path db, which st has
- * open; the rest is read from st. With JSON, one object with keys problem
+ * open, on the device of that name ("auto", "cpu", "cuda:N"); the rest is read
+ * from st. With JSON, one object with keys problem
  * device plan note remedy trials failed pruned.
  *
  * GDR_ERR_NO_PLAN: nothing tuned fits this machine, and the output says which
@@ -94,6 +95,6 @@ gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,
  * are listed. Failures of libgdr and of the store as they come, with a message.
  */
 gdr_status gdr_report_explain(gdr_report *r, gdr_store *st, const char *db,
-                              const gdr_problem *p);
+                              const char *device, const gdr_problem *p);
 
 #endif

@@ -5,14 +5,18 @@
 #include "../runtime/backend.h"
 #include "report.h"
 
+enum { GDR_REPORT_KINDS = 4 };
+
 struct gdr_report {
     gdr_report_options o;
     int out_terminal, err_terminal, colour;
     int line_shown;   /* a progress line stands on the terminal */
     double drawn_s;   /* when; by the monotonic clock */
     gdr_store *store; /* for the configs of defaults */
-    const gdr_backend *backend;
-    void *here; /* this machine's cpu, or NULL */
+    struct {
+        const gdr_backend *backend; /* NULL: not asked for yet */
+        void *dev;                  /* NULL: this machine has none */
+    } here[GDR_REPORT_KINDS];       /* its first device of each kind */
 };
 
 /* Figures of a winner; NaN when they cannot be told. */
@@ -22,8 +26,9 @@ typedef struct gdr_rates {
 } gdr_rates;
 gdr_rates gdr_rates_of(const gdr_choice_row *choice);
 
-/* This machine's cpu, opened when first asked for; NULL when that fails. */
-const gdr_device_info *gdr_report_here(gdr_report *r);
+/* What this machine's first device of a kind is ("cpu", "cuda"), opened when
+ * first asked for; NULL when there is none. */
+const gdr_device_info *gdr_report_here(gdr_report *r, const char *kind);
 
 /* "exact", "sibling", or NULL: what results of that device are worth here. */
 const char *gdr_report_match(gdr_report *r, const gdr_device_row *device);
