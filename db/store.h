@@ -195,7 +195,7 @@ typedef struct gdr_winner_row {
     gdr_variant_row variant, fallback; /* the winner's, the default's */
     gdr_device_row device;
     int64_t device_id;
-    const char *version, *compiler, *chosen; /* of gdr-tune; UTC, ISO 8601 */
+    const char *version, *compiler, *began; /* of the run; UTC, ISO 8601 */
 } gdr_winner_row;
 typedef int (*gdr_winner_fn)(void *ctx, const gdr_winner_row *row);
 gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx);

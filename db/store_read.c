@@ -292,7 +292,7 @@ gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
     gdr_query_open(&q, st,
                    "SELECT " CHOICE_COLUMNS ", " VARIANT_COLUMNS
                    ", " FALLBACK_COLUMNS ", " DEVICE_COLUMNS
-                   ", r.version, r.compiler, c.chosen"
+                   ", r.version, r.compiler, r.began"
                    " FROM choice c JOIN variant v ON v.hash = c.variant"
                    " JOIN device d ON d.id = c.device"
                    " LEFT JOIN variant w ON w.hash = c.fallback"
@@ -306,7 +306,7 @@ gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
         read_device(&q, &row.device, &row.device_id);
         row.version = gdr_query_text(&q);
         row.compiler = gdr_query_text(&q);
-        row.chosen = gdr_query_text(&q);
+        row.began = gdr_query_text(&q);
         if (gdr_query_failed(&q) || fn(ctx, &row))
             break;
     }

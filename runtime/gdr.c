@@ -31,6 +31,8 @@ struct gdr_device {
 typedef struct reading {
     gdr_rows *rows;
     uint32_t code; /* whose steps are read */
+    int64_t run;   /* that is told of in words; 0: none yet */
+    char words[512];
     gdr_status status;
 } reading;
 
@@ -44,7 +46,6 @@ static gdr_origin origin_of(const gdr_device_row *d)
 static int read_winner(void *ctx, const gdr_winner_row *w)
 {
     reading *r = ctx;
-    char run[512];
     gdr_row row = {.origin = origin_of(&w->device),
                    .problem = w->choice.problem,
                    .variant = w->choice.variant,
@@ -53,11 +54,14 @@ static int read_winner(void *ctx, const gdr_winner_row *w)
                    .config = w->variant.config,
                    .reduction = w->variant.reduction,
                    .abi = w->variant.abi,
-                   .run = run,
+                   .run = r->words,
                    .time_ns = w->choice.time_ns};
 
-    snprintf(run, sizeof run, "gdr-tune %.64s, %.32s, %.200s, %.160s",
-             w->version, w->chosen, w->device.name, w->compiler);
+    if (r->run != w->choice.run)
+        snprintf(r->words, sizeof r->words,
+                 "gdr-tune %.64s, %.32s, %.200s, %.160s", w->version, w->began,
+                 w->device.name, w->compiler);
+    r->run = w->choice.run;
     r->status = gdr_rows_put(r->rows, &row);
     if (r->status || !strcmp(w->variant.reduction, w->fallback.reduction))
         return r->status != GDR_OK;

@@ -530,7 +530,11 @@ static void test_say_lines(void **state)
 static void on_terminal(void (*act)(gdr_report *), char *text, size_t n)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY);
-    assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+    if (master < 0) {
+        print_message("skipped: no pseudo-terminals here\n");
+        skip();
+    }
+    assert_true(!grantpt(master) && !unlockpt(master));
     FILE *tty = fopen(ptsname(master), "r+");
     assert_non_null(tty);
     struct winsize size = {.ws_row = 25, .ws_col = 40};
