@@ -55,8 +55,9 @@ LIBS_ALL = $(call static,$(call pkg,--libs,lua5.4 jansson sqlite3 libsodium)) \
            -ldl -lm -pthread
 
 LIB_SRC := $(wildcard runtime/*.c db/*.c)
+MAINS := tuner/main.c tuner/bundle_main.c
 APP_SRC := $(wildcard generator/*.c) \
-           $(filter-out tuner/main.c,$(wildcard tuner/*.c tuner/*/*.c))
+           $(filter-out $(MAINS),$(wildcard tuner/*.c tuner/*/*.c))
 TEST_SRC := $(wildcard tests/test_*.c)
 TEST_LIB := $(filter-out $(TEST_SRC),$(wildcard tests/*.c))
 BENCH_SRC := $(shell grep -l '^int main' bench/*.c 2>/dev/null)
@@ -85,8 +86,8 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
         check-tidy check-asan check-tsan bench gpu-check gpu-bench \
         install uninstall format clean
 
-all: $(BUILD)/gdr-tune $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
-tests: $(TEST_BIN) $(BUILD)/gdr-tune $(FAKE_LIB)
+all: $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
+tests: $(TEST_BIN) $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(FAKE_LIB)
 benches: $(BENCH_BIN)
 examples: $(EXAMPLE_BIN)
 
@@ -123,6 +124,9 @@ $(BUILD)/$(SONAME): $(LIB_OBJ)
 	ln -sf $(SONAME) $(BUILD)/libgdr.so
 
 $(BUILD)/gdr-tune: $(BUILD)/tuner/main.o $(APP_OBJ) $(LIB_OBJ)
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
+
+$(BUILD)/gdr-bundle: $(BUILD)/tuner/bundle_main.o $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(call objs,$(TEST_LIB)) \
@@ -190,7 +194,7 @@ C_FILES := $(filter-out %/prim_emu.h,$(wildcard include/*.h runtime/*.[ch] \
              db/*.[ch] generator/*.[ch] tuner/*.[ch] tuner/*/*.[ch] \
              tests/*.[ch] tests/fake/*.[ch] bench/*.[ch] examples/*.c))
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(APP_SRC) \
-                 tuner/main.c)
+                 $(MAINS))
 
 check-format:
 	clang-format --dry-run -Werror $(C_FILES)
@@ -220,24 +224,28 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/doc/gdr/examples
-	install -m 755 $(BUILD)/gdr-tune $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/gdr-tune $(BUILD)/gdr-bundle \
+	    $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libgdr.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libgdr.so
 	install -m 644 include/gdr.h $(DESTDIR)$(PREFIX)/include/
 	sed -e 's,@PREFIX@,$(abspath $(PREFIX)),' -e 's,@VERSION@,$(VERSION),' \
 	    runtime/gdr.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/gdr.pc
-	install -m 644 docs/gdr-tune.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/gdr-tune.1 docs/gdr-bundle.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 README.md $(wildcard docs/*.md) \
 	    $(DESTDIR)$(PREFIX)/share/doc/gdr/
 	install -m 644 $(wildcard examples/*.c) \
 	    $(DESTDIR)$(PREFIX)/share/doc/gdr/examples/
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/gdr-tune $(DESTDIR)$(PREFIX)/lib/libgdr.* \
+	rm -f $(DESTDIR)$(PREFIX)/bin/gdr-tune $(DESTDIR)$(PREFIX)/bin/gdr-bundle \
+	    $(DESTDIR)$(PREFIX)/lib/libgdr.* \
 	    $(DESTDIR)$(PREFIX)/include/gdr.h \
 	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/gdr.pc \
-	    $(DESTDIR)$(PREFIX)/share/man/man1/gdr-tune.1
+	    $(DESTDIR)$(PREFIX)/share/man/man1/gdr-tune.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/gdr-bundle.1
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/gdr
 
 clean:

@@ -224,4 +224,30 @@ gdr_status gdr_store_each_pruned(gdr_store *st, int64_t device,
                                  const char *statics, gdr_pruned_fn fn,
                                  void *ctx);
 
+/* ---- bundles ---- */
+
+/* What a bundle keeps; none of a list: all. */
+typedef struct gdr_bundle_filter {
+    const char *const *arch; /* "sm_90a", "x86-64" */
+    int n_arch;
+    const char *const *statics; /* static texts of problems */
+    int n_statics;
+    int force; /* in place of a file that is there */
+} gdr_bundle_filter;
+
+/*
+ * Writes winners and defaults with their code to a read-only database at path,
+ * whole or not at all: no trials, no samples, nothing that nobody names. The
+ * same rows give the same bytes. The default as PTX stays where cards stay.
+ *
+ * GDR_ERR_NOT_FOUND: nothing would be left. GDR_ERR_ARG: there is a file.
+ */
+gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *filter,
+                            const char *path);
+
+/* Is every page whole, every row where its table says, every name known?
+ * GDR_ERR_FORMAT with the first that is not. Hashes of code are checked where
+ * code is read. */
+gdr_status gdr_store_verify(gdr_store *st);
+
 #endif

@@ -1,0 +1,219 @@
+/*
+ * store_bundle.c - a smaller database with what a reader needs and nothing of
+ * how it came about. The file grows beside its place and takes it whole: a
+ * reader never meets half of it.
+ */
+#include "store_internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Everything that nobody names any more, in the order of who names whom. */
+static const char sweep[] =
+    "DELETE FROM trial; DELETE FROM compiled; DELETE FROM quarantine;"
+    "DELETE FROM pruned;"
+    "DELETE FROM build WHERE NOT EXISTS (SELECT 1 FROM choice c"
+    " WHERE c.variant = build.variant AND c.variant_stamp = build.stamp)"
+    " AND NOT EXISTS (SELECT 1 FROM choice c"
+    " WHERE c.fallback = build.variant AND c.fallback_stamp = build.stamp)"
+    " AND NOT EXISTS (SELECT 1 FROM fallback f"
+    " WHERE f.variant = build.variant AND f.variant_stamp = build.stamp);"
+    "DELETE FROM image WHERE hash NOT IN (SELECT image FROM step);"
+    "DELETE FROM variant WHERE hash NOT IN (SELECT variant FROM build);"
+    "DELETE FROM run WHERE id NOT IN (SELECT run FROM choice);"
+    "DELETE FROM device WHERE id NOT IN (SELECT device FROM choice)"
+    " AND id NOT IN (SELECT device FROM fallback)"
+    " AND id NOT IN (SELECT device FROM run);";
+
+static gdr_status keep_words(gdr_store *st, const char *sql,
+                             const char *const *word, int n)
+{
+    gdr_status status = GDR_OK;
+    for (int i = 0; i < n && status == GDR_OK; i++) {
+        gdr_query q;
+        gdr_query_open(&q, st, sql);
+        gdr_query_bind_text(&q, word[i]);
+        gdr_query_step(&q);
+        status = gdr_query_close(&q);
+    }
+    return status;
+}
+
+/* Of the devices: PTX stays where cards do, since it serves newer ones. */
+static gdr_status drop_devices(gdr_store *st, const gdr_bundle_filter *f)
+{
+    gdr_status status = gdr_store_exec(
+        st, "CREATE TEMP TABLE kept (arch TEXT PRIMARY KEY) STRICT");
+    if (status == GDR_OK)
+        status = keep_words(st, "INSERT OR IGNORE INTO temp.kept VALUES (?)",
+                            f->arch, f->n_arch);
+    if (status == GDR_OK)
+        status = gdr_store_exec(
+            st, "INSERT OR IGNORE INTO temp.kept SELECT 'ptx' FROM device"
+                " WHERE kind = 'cuda' AND arch IN (SELECT arch FROM temp.kept);"
+                "DELETE FROM choice WHERE device IN (SELECT id FROM device"
+                " WHERE arch NOT IN (SELECT arch FROM temp.kept));"
+                "DELETE FROM fallback WHERE device IN (SELECT id FROM device"
+                " WHERE arch NOT IN (SELECT arch FROM temp.kept));");
+    return status;
+}
+
+static gdr_status drop_problems(gdr_store *st, const gdr_bundle_filter *f)
+{
+    gdr_status status = gdr_store_exec(
+        st, "CREATE TEMP TABLE asked (statics TEXT PRIMARY KEY) STRICT");
+    if (status == GDR_OK)
+        status = keep_words(st, "INSERT OR IGNORE INTO temp.asked VALUES (?)",
+                            f->statics, f->n_statics);
+    if (status == GDR_OK)
+        status =
+            gdr_store_exec(st, "DELETE FROM choice WHERE"
+                               " substr(problem, 1, instr(problem, ' / ') - 1)"
+                               " NOT IN (SELECT statics FROM temp.asked);"
+                               "DELETE FROM fallback WHERE statics"
+                               " NOT IN (SELECT statics FROM temp.asked);");
+    return status;
+}
+
+static gdr_status count_rows(gdr_store *st, int64_t *plans)
+{
+    gdr_query q;
+    gdr_query_open(&q, st,
+                   "SELECT (SELECT count(*) FROM choice)"
+                   " + (SELECT count(*) FROM fallback) AS plans");
+    *plans = 0;
+    if (gdr_query_step(&q))
+        *plans = gdr_query_int(&q, 0, INT64_MAX);
+    return gdr_query_close(&q);
+}
+
+static gdr_status reduce(gdr_store *st, const gdr_bundle_filter *f)
+{
+    int64_t plans;
+    gdr_status status = gdr_store_exec(st, "BEGIN IMMEDIATE");
+    if (status != GDR_OK)
+        return status;
+    if (f->n_arch > 0)
+        status = drop_devices(st, f);
+    if (status == GDR_OK && f->n_statics > 0)
+        status = drop_problems(st, f);
+    if (status == GDR_OK)
+        status = gdr_store_exec(st, sweep);
+    if (status == GDR_OK)
+        status = count_rows(st, &plans);
+    if (status == GDR_OK && plans == 0)
+        status = gdr_store_fail(st, GDR_ERR_NOT_FOUND,
+                                "no winner and no default is left");
+    status = gdr_store_end(st, status);
+    return status == GDR_OK ? gdr_store_exec(st, "VACUUM") : status;
+}
+
+static gdr_status copy_pages(gdr_store *from, gdr_store *to)
+{
+    sqlite3_backup *b = sqlite3_backup_init(to->db, "main", from->db, "main");
+    int rc;
+    if (!b)
+        return gdr_store_fail_sql(to, sqlite3_extended_errcode(to->db));
+    rc = sqlite3_backup_step(b, -1);
+    sqlite3_backup_finish(b);
+    return rc == SQLITE_DONE ? GDR_OK : gdr_store_fail_sql(to, rc);
+}
+
+/* Takes its place, or refuses to where there is something already. */
+static gdr_status settle(gdr_store *from, const char *temporary,
+                         const char *path, int force)
+{
+    int failed = chmod(temporary, 0444);
+    if (!failed && force)
+        failed = rename(temporary, path);
+    else if (!failed) {
+        failed = link(temporary, path);
+        if (!failed)
+            unlink(temporary);
+    }
+    if (!failed)
+        return GDR_OK;
+    if (errno == EEXIST)
+        return gdr_store_fail(from, GDR_ERR_ARG,
+                              "%s is there already: give another name, or "
+                              "--force",
+                              path);
+    return gdr_store_fail(from, GDR_ERR_IO, "%s: %s", path, strerror(errno));
+}
+
+static gdr_status make(gdr_store *from, const char *temporary,
+                       const gdr_bundle_filter *f)
+{
+    gdr_store *to = NULL;
+    gdr_status status = gdr_store_open(temporary, GDR_STORE_WRITE, &to);
+    if (status == GDR_OK)
+        status = copy_pages(from, to);
+    if (status == GDR_OK)
+        status = reduce(to, f);
+    if (status != GDR_OK)
+        gdr_store_fail(from, status, "%s",
+                       to ? gdr_store_errmsg(to) : gdr_strerror(status));
+    gdr_store_close(to);
+    return status;
+}
+
+gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
+                            const char *path)
+{
+    char temporary[4096];
+    gdr_status status;
+    assert(from && f && path);
+    if (from->version < GDR_STORE_VERSION)
+        return gdr_store_fail(from, GDR_ERR_FORMAT,
+                              "of an older version: run gdr-tune on it once");
+    if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path,
+                 (long)getpid()) >= (int)sizeof temporary)
+        return gdr_store_fail(from, GDR_ERR_ARG,
+                              "the bundle's path is too "
+                              "long");
+    if (!f->force && access(path, F_OK) == 0) {
+        errno = EEXIST;
+        return gdr_store_fail(from, GDR_ERR_ARG,
+                              "%s is there already: give another name, or "
+                              "--force",
+                              path);
+    }
+    status = make(from, temporary, f);
+    if (status == GDR_OK)
+        status = settle(from, temporary, path, f->force);
+    if (status != GDR_OK)
+        unlink(temporary);
+    return status;
+}
+
+gdr_status gdr_store_verify(gdr_store *st)
+{
+    gdr_query q;
+    char first[512] = "";
+    assert(st);
+    gdr_query_open(&q, st, "SELECT * FROM pragma_integrity_check(1)");
+    if (gdr_query_step(&q))
+        snprintf(first, sizeof first, "%s", gdr_query_text(&q));
+    gdr_status status = gdr_query_close(&q);
+    if (status != GDR_OK)
+        return status;
+    if (strcmp(first, "ok") != 0)
+        return gdr_store_fail(st, GDR_ERR_FORMAT,
+                              "damaged: %s; " GDR_STORE_RESTORE, first);
+    gdr_query_open(&q, st,
+                   "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1");
+    first[0] = 0;
+    if (gdr_query_step(&q))
+        snprintf(first, sizeof first, "%s", gdr_query_text(&q));
+    status = gdr_query_close(&q);
+    if (status == GDR_OK && first[0])
+        status = gdr_store_fail(st, GDR_ERR_FORMAT,
+                                "damaged: a row of %s names one that is not "
+                                "there; " GDR_STORE_RESTORE,
+                                first);
+    return status;
+}

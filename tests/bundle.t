@@ -1,0 +1,94 @@
+# gdr-bundle: what ships is what was tuned, whole, the same every time, and
+# refused with a reason when it is not. TAP, run by prove.
+cd "$(dirname "$0")/.." || exit 1
+build=${BUILD:-build}
+s=recurrent:final:vk:f32/f32:k16v16:g
+other=recurrent:final:kv:f32/f32:k16v16:g
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+n=0
+failed=0
+
+# is NAME STATUS [PATTERN]: the last run's exit code, and a line of its output
+is() {
+    n=$((n + 1))
+    if [ "$status" = "$2" ] && { [ -z "${3:-}" ] ||
+        grep -q -e "$3" "$dir/log"; }; then
+        echo "ok $n - $1"
+    else
+        failed=1
+        echo "not ok $n - $1: exit code $status, wanted $2 and '${3:-}'"
+        sed 's/^/# /' "$dir/log"
+    fi
+}
+run() {
+    "$@" >"$dir/log" 2>&1
+    status=$?
+}
+bundle() {
+    run "$build/gdr-bundle" "$@"
+}
+
+run "$build/gdr-tune" --device cpu --effort quick --db "$dir/gdr.db" \
+    --only "$s / b2t1hk1hv2" --only "$s / b8t1hk1hv2" --only "$other / b2t1hk1hv2"
+is "a database is tuned" 0
+bundle build --db "$dir/gdr.db" -o "$dir/a.gdrb"
+is "a bundle is built" 0 'plans.*digest'
+bundle build --db "$dir/gdr.db" -o "$dir/b.gdrb"
+run cmp "$dir/a.gdrb" "$dir/b.gdrb"
+is "the same rows give the same bytes" 0
+run sh -c "[ $(wc -c <"$dir/a.gdrb") -lt $(wc -c <"$dir/gdr.db") ]"
+is "it is smaller than the database" 0
+run sh -c "ls -l '$dir/a.gdrb' | cut -c1-10"
+is "and read-only" 0 '^-r--r--r--'
+bundle verify "$dir/a.gdrb"
+is "it verifies" 0 'plans'
+bundle verify --json "$dir/a.gdrb"
+is "as JSON, too" 0 '"plans":'
+run "$build/gdr-tune" explain "$s / b2t1hk1hv2" --device cpu --db "$dir/a.gdrb"
+is "what was tuned is found in it" 0 'exact: '
+run "$build/gdr-tune" explain "$s / b3t1hk1hv2" --device cpu --db "$dir/a.gdrb"
+is "and what lies between" 0 'near: '
+run "$build/gdr-tune" show --db "$dir/a.gdrb"
+is "show reads it" 0 "$s"
+bundle build --db "$dir/gdr.db" -o "$dir/a.gdrb"
+is "a file that is there stays" 2 'is there already'
+bundle build --db "$dir/gdr.db" -o "$dir/a.gdrb" --only $other --force
+is "unless it may go" 0
+run "$build/gdr-tune" show --db "$dir/a.gdrb"
+if grep -q "$s" "$dir/log"; then status=9; fi
+is "--only keeps one problem" 0 "$other"
+bundle build --db "$dir/gdr.db" -o "$dir/c.gdrb" --only recurrent:final:vk:f32/f32:k32v32:g
+is "nothing is no bundle" 1 'no winner and no default is left'
+run sh -c "ls '$dir' | grep -c gdrb"
+is "and leaves no file" 0 '^2$'
+arch=$(uname -m | sed 's/_/-/')
+bundle build --db "$dir/gdr.db" -o "$dir/c.gdrb" --arch "$arch,sm_90a"
+is "an arch that was not tuned" 2 "has nothing for sm_90a; it has: $arch"
+bundle build --db "$dir/gdr.db" -o "$dir/c.gdrb" --arch "$arch"
+is "one that was" 0
+mkdir "$dir/file" && touch "$dir/file/there"
+bundle build --db "$dir/gdr.db" -o "$dir/file/there/c.gdrb"
+is "a place that is none" 2 'file/there'
+bundle build --db "$dir/none.db" -o "$dir/d.gdrb"
+is "no database" 2 'none.db'
+bundle build --db "$dir/gdr.db"
+is "no name" 2 '-o FILE is missing'
+bundle build --db "$dir/gdr.db" -o "$dir/d.gdrb" --only "$s / b1t1hk1hv1"
+is "extents make no bundle" 2 'without extents'
+bundle verify "$dir/none.gdrb"
+is "nothing to verify" 2 'none.gdrb'
+
+# Damage of every kind is told, and is never served.
+head -c 20000 "$dir/c.gdrb" >"$dir/cut.gdrb"
+bundle verify "$dir/cut.gdrb"
+is "a bundle that is cut off" 1 'damaged'
+echo 'not a database at all, but long enough to be one' >"$dir/text.gdrb"
+bundle verify "$dir/text.gdrb"
+is "another file" 1 'text.gdrb'
+cp "$dir/c.gdrb" "$dir/open.gdrb"
+chmod 666 "$dir/open.gdrb"
+bundle verify "$dir/open.gdrb"
+is "one that others can write" 1 'everybody may write'
+echo "1..$n"
+exit $failed

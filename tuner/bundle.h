@@ -1,0 +1,27 @@
+/*
+ * bundle.h - what ships: a smaller database with winners and defaults.
+ */
+#ifndef GDR_BUNDLE_H
+#define GDR_BUNDLE_H
+
+#include "../db/store.h"
+
+/* What is in one. */
+typedef struct gdr_bundle_sum {
+    int64_t bytes; /* of the file */
+    uint32_t plans, codes;
+    char digest[GDR_DIGEST_TEXT];
+} gdr_bundle_sum;
+
+/* GDR_ERR_ARG with the archs that db has when one is unknown there. */
+gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
+                            const char *path, char *msg, size_t n);
+
+/*
+ * Reads all of a bundle and executes nothing: pages, rows, the SHA-256 of each
+ * code, that this libgdr could load it. GDR_ERR_FORMAT with the first fault.
+ */
+gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
+                             size_t n);
+
+#endif

@@ -1,0 +1,222 @@
+/*
+ * bundle_main.c - gdr-bundle: the command line of bundle.c.
+ */
+#include "bundle.h"
+#include "json.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_DAMAGED = 1, EXIT_USAGE = 2, MOST = 64 };
+
+static const char usage_text[] =
+    "usage: gdr-bundle build [options] -o FILE   winners and defaults alone\n"
+    "       gdr-bundle verify [--json] FILE      is it whole? executes "
+    "nothing\n"
+    "\n"
+    "  --db FILE         what to take them from ($GDR_DB, else the user's)\n"
+    "  --arch A,B,...    devices of these alone: sm_90a, x86-64\n"
+    "  --only STATICS    this problem alone, repeatable\n"
+    "  -o, --output FILE the bundle\n"
+    "  --force           in place of a file that is there\n"
+    "  --json            what is in it as one JSON object\n"
+    "  --help, --version\n"
+    "\n"
+    "A bundle is a database: GDR_DB=FILE serves it, gdr-tune show --db FILE\n"
+    "shows it. Exit code: 0, 1 damaged or nothing to put in, 2 usage or\n"
+    "environment.\n";
+
+typedef struct request {
+    const char *db, *output;
+    const char *arch[MOST], *statics[MOST];
+    gdr_bundle_filter filter;
+    int json;
+    char *archs; /* the list, cut up */
+} request;
+
+__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("gdr-bundle: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs("\n", stderr);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+/* 0: fine. */
+static int take_archs(request *r, const char *list)
+{
+    char *save = NULL;
+
+    free(r->archs);
+    r->archs = strdup(list);
+    if (!r->archs)
+        return fail("out of memory");
+    r->filter.n_arch = 0;
+    for (char *one = strtok_r(r->archs, ",", &save); one;
+         one = strtok_r(NULL, ",", &save)) {
+        if (r->filter.n_arch == MOST)
+            return fail("--arch: more than %d", MOST);
+        r->arch[r->filter.n_arch++] = one;
+    }
+    return r->filter.n_arch ? 0 : fail("--arch: an empty list");
+}
+
+static int take_statics(request *r, const char *text)
+{
+    char why[256];
+    gdr_problem p;
+
+    if (gdr_problem_parse(text, &p, why, sizeof why) != GDR_OK)
+        return fail("--only '%s': %s", text, why);
+    if (p.x.B > 0)
+        return fail("--only '%s': without extents, a bundle has all of a "
+                    "static problem or nothing",
+                    text);
+    if (r->filter.n_statics == MOST)
+        return fail("--only: more than %d", MOST);
+    r->statics[r->filter.n_statics++] = text;
+    return 0;
+}
+
+static int read_options(request *r, int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"db", 1, NULL, 'd'},    {"arch", 1, NULL, 'a'},
+        {"only", 1, NULL, 's'},  {"output", 1, NULL, 'o'},
+        {"force", 0, NULL, 'f'}, {"json", 0, NULL, 'j'},
+        {"help", 0, NULL, 'h'},  {"version", 0, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    int bad = 0, found;
+
+    opterr = 0;
+    while (!bad && (found = getopt_long(argc, argv, ":o:", names, NULL)) != -1)
+        switch (found) {
+        case 'd':
+            r->db = optarg;
+            break;
+        case 'a':
+            bad = take_archs(r, optarg);
+            break;
+        case 's':
+            bad = take_statics(r, optarg);
+            break;
+        case 'o':
+            r->output = optarg;
+            break;
+        case 'f':
+            r->filter.force = 1;
+            break;
+        case 'j':
+            r->json = 1;
+            break;
+        case 'h':
+            fputs(usage_text, stdout);
+            exit(0);
+        case 'v':
+            puts("gdr-bundle " GDR_VERSION);
+            exit(0);
+        case ':':
+            bad = fail("%s: an argument is missing", argv[optind - 1]);
+            break;
+        default:
+            bad = fail("%s: no such option; see --help", argv[optind - 1]);
+        }
+    r->filter.arch = r->arch;
+    r->filter.statics = r->statics;
+    return bad;
+}
+
+/* A file that is not there is the caller's mistake, not damage. */
+static int exit_code(gdr_status status, const char *file)
+{
+    if (status == GDR_ERR_NOT_FOUND && access(file, F_OK) != 0)
+        return EXIT_USAGE;
+    return status == GDR_OK ? 0
+           : status == GDR_ERR_FORMAT || status == GDR_ERR_NOT_FOUND ||
+                   status == GDR_ERR_NEWER || status == GDR_ERR_UNSAFE
+               ? EXIT_DAMAGED
+               : EXIT_USAGE;
+}
+
+static int print_sum(const request *r, const char *path,
+                     const gdr_bundle_sum *s)
+{
+    json_t *o;
+
+    if (!r->json) {
+        printf("%s: %u plans, %u codes, %.1f KiB, digest %.16s\n", path,
+               (unsigned)s->plans, (unsigned)s->codes, (double)s->bytes / 1024,
+               s->digest);
+        return 0;
+    }
+    o = json_object();
+    json_object_set_new(o, "file", gdr_json_text(path));
+    json_object_set_new(o, "plans", json_integer(s->plans));
+    json_object_set_new(o, "codes", json_integer(s->codes));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
+    json_object_set_new(o, "digest", gdr_json_text(s->digest));
+    json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(o);
+    return 0;
+}
+
+static int verify(const request *r, const char *path)
+{
+    gdr_bundle_sum sum;
+    char msg[2048] = "";
+    gdr_status status = gdr_bundle_verify(path, &sum, msg, sizeof msg);
+
+    if (status != GDR_OK) {
+        fail("%s", msg);
+        return exit_code(status, path);
+    }
+    return print_sum(r, path, &sum);
+}
+
+/* What was written is read again before anybody relies on it. */
+static int build(const request *r)
+{
+    char path[PATH_MAX], msg[2048] = "";
+    gdr_status status;
+
+    if (!r->output)
+        return fail("build: -o FILE is missing");
+    status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
+    if (status == GDR_OK)
+        status = gdr_bundle_build(path, &r->filter, r->output, msg, sizeof msg);
+    if (status != GDR_OK) {
+        fail("%s", msg);
+        return exit_code(status, path);
+    }
+    return verify(r, r->output);
+}
+
+int main(int argc, char **argv)
+{
+    request r = {0};
+    int code = read_options(&r, argc, argv);
+    int words = argc - optind;
+
+    if (!code && words == 1 && !strcmp(argv[optind], "build"))
+        code = build(&r);
+    else if (!code && words == 2 && !strcmp(argv[optind], "verify"))
+        code = verify(&r, argv[optind + 1]);
+    else if (!code) {
+        fputs(usage_text, stderr);
+        code = EXIT_USAGE;
+    }
+    free(r.archs);
+    return code;
+}
