@@ -245,6 +245,9 @@ typedef struct gdr_bundle_filter {
 gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *filter,
                             const char *path);
 
+/* All of it, to a file that is not there yet. */
+gdr_status gdr_store_copy(gdr_store *from, const char *path);
+
 /* Is every page whole, every row where its table says, every name known?
  * GDR_ERR_FORMAT with the first that is not. Hashes of code are checked where
  * code is read. */

@@ -145,13 +145,27 @@ static gdr_status settle(gdr_store *from, const char *temporary,
     return gdr_store_fail(from, GDR_ERR_IO, "%s: %s", path, strerror(errno));
 }
 
+gdr_status gdr_store_copy(gdr_store *from, const char *path)
+{
+    gdr_store *to = NULL;
+    gdr_status status = gdr_store_open(path, GDR_STORE_WRITE, &to);
+    if (status == GDR_OK)
+        status = copy_pages(from, to);
+    if (status != GDR_OK)
+        gdr_store_fail(from, status, "%s",
+                       to ? gdr_store_errmsg(to) : gdr_strerror(status));
+    gdr_store_close(to);
+    return status;
+}
+
 static gdr_status make(gdr_store *from, const char *temporary,
                        const gdr_bundle_filter *f)
 {
     gdr_store *to = NULL;
-    gdr_status status = gdr_store_open(temporary, GDR_STORE_WRITE, &to);
-    if (status == GDR_OK)
-        status = copy_pages(from, to);
+    gdr_status status = gdr_store_copy(from, temporary);
+    if (status != GDR_OK)
+        return status;
+    status = gdr_store_open(temporary, GDR_STORE_WRITE, &to);
     if (status == GDR_OK)
         status = reduce(to, f);
     if (status != GDR_OK)

@@ -4,84 +4,234 @@
  */
 #include "bundle.h"
 #include "../runtime/gdr_internal.h"
+#include "bundle_defaults.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-typedef struct archs {
-    const char *wanted;
-    int found;
+enum { ARCHS = 64 };
+
+/* What is known of a database, and what is wanted of it. */
+typedef struct plan {
+    const gdr_bundle_filter *wanted;
+    const char *arch[ARCHS];     /* as the rows spell them */
+    const gdr_chip *chip[ARCHS]; /* to compile for; NULL: there are rows */
+    int found[ARCHS];
+    gdr_static *statics; /* [n], each once */
+    int n, room;
     char all[1024];
-} archs;
+    gdr_status status;
+} plan;
 
-static void note_arch(archs *a, const char *arch)
+/* "sm_80, x86-64": each once. */
+static void note_arch(plan *p, const char *arch)
 {
-    size_t at = strlen(a->all), length = strlen(arch);
-    const char *p = a->all;
+    size_t at = strlen(p->all), length = strlen(arch);
+    const char *known = p->all;
 
-    a->found |= !strcmp(a->wanted, arch);
-    while ((p = strstr(p, arch)) && p[length] && p[length] != ',')
-        p++;
-    if (!p && strcmp(arch, "ptx") != 0 && at + length + 3 < sizeof a->all)
-        snprintf(a->all + at, sizeof a->all - at, "%s%s", at ? ", " : "", arch);
+    for (int i = 0; i < p->wanted->n_arch; i++)
+        p->found[i] |= !strcmp(p->arch[i], arch);
+    while ((known = strstr(known, arch)) && known[length] &&
+           known[length] != ',')
+        known++;
+    if (!known && strcmp(arch, "ptx") != 0 && at + length + 3 < sizeof p->all)
+        snprintf(p->all + at, sizeof p->all - at, "%s%s", at ? ", " : "", arch);
+}
+
+static int is_wanted(const plan *p, const char *statics)
+{
+    for (int i = 0; i < p->wanted->n_statics; i++)
+        if (!strcmp(p->wanted->statics[i], statics))
+            return 1;
+    return p->wanted->n_statics == 0;
+}
+
+static void note_problem(plan *p, const char *text)
+{
+    char statics[GDR_PROBLEM_TEXT];
+    gdr_problem one, had = {0};
+    gdr_static *moved;
+
+    if (gdr_problem_parse(text, &one, NULL, 0) != GDR_OK)
+        return; /* libgdr skips such a row, too */
+    memset(&one.x, 0, sizeof one.x);
+    gdr_problem_format(&one, statics, sizeof statics);
+    if (!is_wanted(p, statics))
+        return;
+    for (int i = 0; i < p->n; i++) {
+        had.s = p->statics[i];
+        if (gdr_problem_compare(&had, &one) == 0)
+            return;
+    }
+    if (p->n == p->room) {
+        p->room = p->room ? 2 * p->room : 16;
+        moved = realloc(p->statics, (size_t)p->room * sizeof *moved);
+        if (!moved) {
+            p->status = GDR_ERR_NO_MEMORY;
+            return;
+        }
+        p->statics = moved;
+    }
+    p->statics[p->n++] = one.s;
 }
 
 static int see_winner(void *ctx, const gdr_winner_row *w)
 {
-    note_arch(ctx, w->device.arch);
-    return 0;
+    plan *p = ctx;
+
+    note_arch(p, w->device.arch);
+    note_problem(p, w->choice.problem);
+    return p->status != GDR_OK;
 }
 
 static int see_default(void *ctx, const gdr_fallback_row *f)
 {
-    note_arch(ctx, f->device.arch);
-    return 0;
+    plan *p = ctx;
+
+    note_arch(p, f->device.arch);
+    note_problem(p, f->dflt.statics);
+    return p->status != GDR_OK;
 }
 
-/* A misspelt arch must not give a bundle that lacks it without a word. */
-static gdr_status check_archs(gdr_store *st, const char *db,
-                              const gdr_bundle_filter *f, char *msg, size_t n)
+static gdr_status look(gdr_store *st, plan *p, char *msg, size_t n)
 {
-    for (int i = 0; i < f->n_arch; i++) {
-        archs a = {.wanted = f->arch[i]};
-        gdr_status status = gdr_store_each_winner(st, see_winner, &a);
+    gdr_status status = gdr_store_each_winner(st, see_winner, p);
 
-        if (status == GDR_OK)
-            status = gdr_store_each_default(st, see_default, &a);
-        if (status != GDR_OK) {
-            snprintf(msg, n, "%s", gdr_store_errmsg(st));
-            return status;
-        }
-        if (!a.found) {
-            snprintf(msg, n,
-                     "%s has nothing for %s; it has: %s. Tune on such a "
-                     "device, with --db %s",
-                     db, f->arch[i], *a.all ? a.all : "nothing", db);
-            return GDR_ERR_ARG;
-        }
+    if (status == GDR_OK)
+        status = gdr_store_each_default(st, see_default, p);
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    else if (p->status != GDR_OK)
+        snprintf(msg, n, "out of memory");
+    return status == GDR_OK ? p->status : status;
+}
+
+/* Cards have other names for some; a misspelt arch must not give a bundle that
+ * lacks it without a word. */
+static gdr_status spell_archs(plan *p, char *msg, size_t n)
+{
+    char why[256];
+
+    if (p->wanted->n_arch > ARCHS) {
+        snprintf(msg, n, "more than %d architectures", ARCHS);
+        return GDR_ERR_ARG;
+    }
+    for (int i = 0; i < p->wanted->n_arch; i++) {
+        p->arch[i] = p->wanted->arch[i];
+        if (gdr_chip_find(p->arch[i], &p->chip[i], why, sizeof why) == GDR_OK)
+            p->arch[i] = p->chip[i]->arch;
+        else
+            p->chip[i] = NULL;
     }
     return GDR_OK;
+}
+
+/* 1: something has to be compiled. */
+static int lacks(plan *p, const char *db, char *msg, size_t n)
+{
+    int any = 0;
+
+    for (int i = 0; i < p->wanted->n_arch; i++) {
+        if (p->found[i])
+            p->chip[i] = NULL;
+        else if (!p->chip[i]) {
+            snprintf(msg, n,
+                     "%s has nothing for %s, which is no card's architecture; "
+                     "it has: %s",
+                     db, p->arch[i], *p->all ? p->all : "nothing");
+            return -1;
+        }
+        any |= p->chip[i] != NULL;
+    }
+    return any;
+}
+
+static gdr_status compile_into(const plan *p, const char *path, char *msg,
+                               size_t n)
+{
+    gdr_store *st = NULL;
+    gdr_status status = gdr_store_open(path, GDR_STORE_WRITE, &st);
+
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s", st ? gdr_store_errmsg(st) : "out of memory");
+    for (int i = 0; i < p->wanted->n_arch && status == GDR_OK; i++)
+        if (p->chip[i])
+            status =
+                gdr_bundle_defaults(st, p->chip[i], p->statics, p->n, msg, n);
+    gdr_store_close(st);
+    return status;
+}
+
+static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
+                               char *msg, size_t n)
+{
+    gdr_bundle_filter f = *p->wanted;
+    gdr_status status;
+
+    f.arch = p->arch;
+    status = gdr_store_bundle(st, &f, path);
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    return status;
+}
+
+/* What is compiled goes to a copy: the database stays as it is. */
+static gdr_status compile_and_write(gdr_store *st, const plan *p,
+                                    const char *path, char *msg, size_t n)
+{
+    char copy[4096];
+    gdr_store *more = NULL;
+    gdr_status status;
+
+    if (snprintf(copy, sizeof copy, "%s.copy-%ld", path, (long)getpid()) >=
+        (int)sizeof copy) {
+        snprintf(msg, n, "the bundle's path is too long");
+        return GDR_ERR_ARG;
+    }
+    status = gdr_store_copy(st, copy);
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    if (status == GDR_OK)
+        status = compile_into(p, copy, msg, n);
+    if (status == GDR_OK) {
+        status = gdr_store_open(copy, GDR_STORE_READ, &more);
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s",
+                     more ? gdr_store_errmsg(more) : "out of memory");
+    }
+    if (status == GDR_OK)
+        status = write_bundle(more, p, path, msg, n);
+    gdr_store_close(more);
+    unlink(copy);
+    return status;
 }
 
 gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
                             const char *path, char *msg, size_t n)
 {
+    plan p = {.wanted = filter};
     gdr_store *st = NULL;
     gdr_status status = gdr_store_open(db, GDR_STORE_READ, &st);
+    int more = 0;
 
-    if (status == GDR_OK)
-        status = check_archs(st, db, filter, msg, n);
-    else
+    if (status != GDR_OK)
         snprintf(msg, n, "%s",
                  st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
                                              : gdr_strerror(status));
-    if (status == GDR_OK) {
-        status = gdr_store_bundle(st, filter, path);
-        if (status != GDR_OK)
-            snprintf(msg, n, "%s", gdr_store_errmsg(st));
-    }
+    if (status == GDR_OK)
+        status = spell_archs(&p, msg, n);
+    if (status == GDR_OK)
+        status = look(st, &p, msg, n);
+    if (status == GDR_OK && (more = lacks(&p, db, msg, n)) < 0)
+        status = GDR_ERR_ARG;
+    if (status == GDR_OK)
+        status = more ? compile_and_write(st, &p, path, msg, n)
+                      : write_bundle(st, &p, path, msg, n);
     gdr_store_close(st);
+    free(p.statics);
     return status;
 }
 

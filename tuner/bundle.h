@@ -13,7 +13,12 @@ typedef struct gdr_bundle_sum {
     char digest[GDR_DIGEST_TEXT];
 } gdr_bundle_sum;
 
-/* GDR_ERR_ARG with the archs that db has when one is unknown there. */
+/*
+ * filter->arch: "sm_90" is "sm_90a". For a card's architecture that db has
+ * nothing for, the defaults of the problems that db has are compiled, and serve
+ * there as defaults. GDR_ERR_ARG lists what db has where an arch is neither;
+ * GDR_ERR_COMPILE: no NVRTC.
+ */
 gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
                             const char *path, char *msg, size_t n);
 
