@@ -1,4 +1,4 @@
--- schema.sql - the tables of a gdr database, version 2.
+-- schema.sql - the tables of a gdr database, version 3.
 --
 -- The comments are the documentation: those inside a table stay in the file,
 -- so that `sqlite3 gdr.db .schema` shows them. The view `winner` is for people.
@@ -205,6 +205,15 @@ CREATE TABLE fallback (
     FOREIGN KEY (variant, variant_stamp) REFERENCES build (variant, stamp)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE signature (
+    -- Who vouches for what libgdr reads of this file: Ed25519 by the key over
+    -- "gdr 1 " and the digest that gdr_digest gives. Only bundles have any.
+    key TEXT PRIMARY KEY -- public, hex
+        CHECK (length(key) = 64 AND key NOT GLOB '*[^0-9a-f]*'),
+    signature TEXT NOT NULL -- hex
+        CHECK (length(signature) = 128 AND signature NOT GLOB '*[^0-9a-f]*')
+) STRICT, WITHOUT ROWID;
+
 CREATE VIEW winner AS
     -- For people: one line per choice.
     SELECT c.problem, d.name AS device, v.kernel, v.config,
@@ -219,4 +228,4 @@ CREATE VIEW winner AS
     JOIN variant v ON v.hash = c.variant
     ORDER BY d.name, c.problem;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -260,7 +260,7 @@ gdr_status gdr_store_open(const char *path, gdr_store_mode mode,
     gdr_status status = gdr_store_check_file(st);
     if (status != GDR_OK)
         return status;
-    if (mode == GDR_STORE_READ)
+    if (mode != GDR_STORE_WRITE)
         return open_reader(st);
     status = gdr_store_check_folder(st);
     return status == GDR_OK ? open_writer(st) : status;

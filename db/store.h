@@ -22,8 +22,10 @@
 typedef struct gdr_store gdr_store;
 
 typedef enum gdr_store_mode {
-    GDR_STORE_READ, /* never writes, works on read-only media */
-    GDR_STORE_WRITE /* creates the file and its folders, migrates */
+    GDR_STORE_READ,        /* never writes, works on read-only media */
+    GDR_STORE_READ_SIGNED, /* the same where others may write: the caller checks
+                              a signature before it uses what it read */
+    GDR_STORE_WRITE        /* creates the file and its folders, migrates */
 } gdr_store_mode;
 
 /* *out is set on failure too (unless memory ran out) so that errmsg works.
@@ -233,6 +235,10 @@ typedef struct gdr_bundle_filter {
     const char *const *statics; /* static texts of problems */
     int n_statics;
     int force; /* in place of a file that is there */
+    /* Called with the path of the whole file before it takes its place; what it
+     * returns other than GDR_OK ends all. NULL: nothing is to be done. */
+    gdr_status (*finish)(void *ctx, const char *path);
+    void *ctx;
 } gdr_bundle_filter;
 
 /*
@@ -247,6 +253,13 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *filter,
 
 /* All of it, to a file that is not there yet. */
 gdr_status gdr_store_copy(gdr_store *from, const char *path);
+
+/* Hex, as schema.sql has it. A key's newer signature replaces the old. */
+gdr_status gdr_store_put_signature(gdr_store *st, const char *key,
+                                   const char *signature);
+/* GDR_ERR_NOT_FOUND: none by this key. n: room for 128 digits and the 0. */
+gdr_status gdr_store_get_signature(gdr_store *st, const char *key, char *out,
+                                   size_t n);
 
 /* Is every page whole, every row where its table says, every name known?
  * GDR_ERR_FORMAT with the first that is not. Hashes of code are checked where

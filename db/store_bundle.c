@@ -15,7 +15,7 @@
 /* Everything that nobody names any more, in the order of who names whom. */
 static const char sweep[] =
     "DELETE FROM trial; DELETE FROM compiled; DELETE FROM quarantine;"
-    "DELETE FROM pruned;"
+    "DELETE FROM pruned; DELETE FROM signature;"
     "DELETE FROM build WHERE NOT EXISTS (SELECT 1 FROM choice c"
     " WHERE c.variant = build.variant AND c.variant_stamp = build.stamp)"
     " AND NOT EXISTS (SELECT 1 FROM choice c"
@@ -158,6 +158,7 @@ gdr_status gdr_store_copy(gdr_store *from, const char *path)
     return status;
 }
 
+/* Opened as a writer, a copy of an older file comes up to date. */
 static gdr_status make(gdr_store *from, const char *temporary,
                        const gdr_bundle_filter *f)
 {
@@ -181,9 +182,6 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
     char temporary[4096];
     gdr_status status;
     assert(from && f && path);
-    if (from->version < GDR_STORE_VERSION)
-        return gdr_store_fail(from, GDR_ERR_FORMAT,
-                              "of an older version: run gdr-tune on it once");
     if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path,
                  (long)getpid()) >= (int)sizeof temporary)
         return gdr_store_fail(from, GDR_ERR_ARG,
@@ -197,11 +195,52 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
                               path);
     }
     status = make(from, temporary, f);
+    if (status == GDR_OK && f->finish) {
+        status = f->finish(f->ctx, temporary);
+        if (status != GDR_OK)
+            gdr_store_fail(from, status, "the bundle was not finished");
+    }
     if (status == GDR_OK)
         status = settle(from, temporary, path, f->force);
     if (status != GDR_OK)
         unlink(temporary);
     return status;
+}
+
+gdr_status gdr_store_put_signature(gdr_store *st, const char *key,
+                                   const char *signature)
+{
+    gdr_query q;
+    assert(st && key && signature);
+    gdr_query_open(&q, st,
+                   "INSERT OR REPLACE INTO signature (key, signature)"
+                   " VALUES (?, ?)");
+    gdr_query_bind_text(&q, key);
+    gdr_query_bind_text(&q, signature);
+    gdr_query_step(&q);
+    return gdr_query_close(&q);
+}
+
+gdr_status gdr_store_get_signature(gdr_store *st, const char *key, char *out,
+                                   size_t n)
+{
+    gdr_query q;
+    int found = 0;
+    assert(st && key && out);
+    if (st->version >= 3) {
+        gdr_query_open(&q, st, "SELECT signature FROM signature WHERE key = ?");
+        gdr_query_bind_text(&q, key);
+        found = gdr_query_step(&q);
+        if (found)
+            snprintf(out, n, "%s", gdr_query_text(&q));
+        gdr_status status = gdr_query_close(&q);
+        if (status != GDR_OK)
+            return status;
+    }
+    if (found)
+        return GDR_OK;
+    return gdr_store_fail(st, GDR_ERR_NOT_FOUND,
+                          "has no signature by the key %.16s...", key);
 }
 
 gdr_status gdr_store_verify(gdr_store *st)

@@ -82,7 +82,7 @@ gdr_status gdr_store_check_file(gdr_store *st)
     /* SQLite takes a file of one byte for an empty one */
     if (sb.st_size == 1)
         return gdr_store_fail_sql(st, SQLITE_NOTADB);
-    if (sb.st_mode & S_IWOTH)
+    if (sb.st_mode & S_IWOTH && st->mode != GDR_STORE_READ_SIGNED)
         return gdr_store_fail(st, GDR_ERR_UNSAFE,
                               "holds code and everybody may write to it; make "
                               "sure that it is yours, then chmod o-w it");

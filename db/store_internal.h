@@ -13,7 +13,7 @@
 
 enum {
     GDR_STORE_APPLICATION = 0x67647274, /* "gdrt", as in schema.sql */
-    GDR_STORE_VERSION = 2,              /* as in schema.sql */
+    GDR_STORE_VERSION = 3,              /* as in schema.sql */
     GDR_STORE_STATEMENTS = 32,
     /* How long to wait for another process: each of its transactions takes
      * milliseconds, so that ten seconds mean that one is stuck. */

@@ -44,7 +44,13 @@ static const char *const migrations[] = {
     " note TEXT NOT NULL,"
     " run INTEGER NOT NULL REFERENCES run (id),"
     " since TEXT NOT NULL,"
-    " PRIMARY KEY (device, image)) STRICT, WITHOUT ROWID"};
+    " PRIMARY KEY (device, image)) STRICT, WITHOUT ROWID",
+    /* to 3: signatures */
+    "CREATE TABLE signature ("
+    " key TEXT PRIMARY KEY"
+    "  CHECK (length(key) = 64 AND key NOT GLOB '*[^0-9a-f]*'),"
+    " signature TEXT NOT NULL CHECK (length(signature) = 128"
+    "  AND signature NOT GLOB '*[^0-9a-f]*')) STRICT, WITHOUT ROWID"};
 
 typedef struct identity {
     int64_t application, version, objects;
@@ -138,12 +144,16 @@ gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
 
 gdr_status gdr_store_check_tables(gdr_store *st)
 {
-    static const char of_2[] =
-        "WITH need (name) AS (VALUES ('compiled'), ('quarantine'))"
-        " SELECT 'table ' || name || ' is missing' FROM need WHERE name NOT IN"
-        " (SELECT name FROM sqlite_schema"
-        "  WHERE type = 'table' AND rootpage > 0) LIMIT 1";
-    gdr_status status = st->version < 2 ? GDR_OK : check_none(st, of_2);
+#define LACKS(names)                                                           \
+    "WITH need (name) AS (VALUES " names ")"                                   \
+    " SELECT 'table ' || name || ' is missing' FROM need WHERE name NOT IN"    \
+    " (SELECT name FROM sqlite_schema"                                         \
+    "  WHERE type = 'table' AND rootpage > 0) LIMIT 1"
+    gdr_status status = GDR_OK;
+    if (st->version >= 2)
+        status = check_none(st, LACKS("('compiled'), ('quarantine')"));
+    if (status == GDR_OK && st->version >= 3)
+        status = check_none(st, LACKS("('signature')"));
     if (status != GDR_OK)
         return status;
     return check_none(
@@ -164,7 +174,7 @@ gdr_status gdr_store_check_version(gdr_store *st)
     gdr_status status = identify(st, &id);
     if (status != GDR_OK)
         return status;
-    if (is_empty(&id) && st->mode == GDR_STORE_READ)
+    if (is_empty(&id) && st->mode != GDR_STORE_WRITE)
         return gdr_store_fail(st, GDR_ERR_FORMAT,
                               "empty: nothing was tuned yet; run gdr-tune");
     if (!is_empty(&id) && id.application != GDR_STORE_APPLICATION)
@@ -180,7 +190,7 @@ gdr_status gdr_store_check_version(gdr_store *st)
     if (!is_empty(&id) && id.version < 1)
         return impossible_version(st, id.version);
     st->version = (int)id.version;
-    if (id.version == GDR_STORE_VERSION || st->mode == GDR_STORE_READ)
+    if (id.version == GDR_STORE_VERSION || st->mode != GDR_STORE_WRITE)
         return GDR_OK;
     st->version = GDR_STORE_VERSION;
     return gdr_store_migrate(st, gdr_schema_sql, migrations, GDR_STORE_VERSION);

@@ -259,6 +259,10 @@ typedef struct gdr_set gdr_set;
  * system's /usr/local/share/gdr/gdr.db, /usr/share/gdr/gdr.db. Everything
  * needed is read here: the file may vanish afterwards. *out is set on failure
  * too (unless memory ran out), so that gdr_errmsg works; close it all the same.
+ *
+ * The file holds code. GDR_ERR_UNSAFE where everybody may write to it, unless
+ * $GDR_VERIFY_KEY names a file with a public key of gdr-bundle keygen: then its
+ * signature is required, and must be of all that was read.
  */
 GDR_API gdr_status gdr_open(const char *path, gdr **out);
 GDR_API void gdr_close(gdr *g);

@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "gdr_internal.h"
 #include "set.h"
+#include "signature.h"
 #include "status.h"
 
 #include <limits.h>
@@ -138,27 +139,74 @@ static gdr_status read_all(gdr_store *st, gdr_rows *rows)
 
 /* ---- database ---- */
 
-static gdr_status read_file(gdr *g, const char *path)
+/* What was read is what the key signed. */
+static gdr_status check_signature(const gdr *g, gdr_store *st, const char *key,
+                                  char *msg, size_t n)
+{
+    char signature[GDR_SIGNATURE_TEXT], digest[GDR_DIGEST_TEXT];
+    gdr_status status =
+        gdr_store_get_signature(st, key, signature, sizeof signature);
+
+    if (status == GDR_ERR_NOT_FOUND)
+        return gdr_fail(GDR_ERR_UNSAFE, msg, n,
+                        "%s, which GDR_VERIFY_KEY asks "
+                        "for",
+                        gdr_store_errmsg(st));
+    if (status)
+        return gdr_fail(status, msg, n, "%s", gdr_store_errmsg(st));
+    status = gdr_rows_digest(g->rows, digest);
+    if (status || gdr_signature_fits(digest, key, signature))
+        return status;
+    return gdr_fail(GDR_ERR_UNSAFE, msg, n,
+                    "the signature by the key %.16s... is not of what the file "
+                    "holds: it was changed, or is damaged",
+                    key);
+}
+
+/* Nothing of a file that is not believed stays. */
+static void forget_rows(gdr *g)
+{
+    gdr_rows *none;
+
+    if (gdr_rows_open(&none))
+        return;
+    gdr_rows_close(g->rows);
+    g->rows = none;
+}
+
+/* key: who must have signed the file; NULL: nobody, and then nobody else may be
+ * able to write it. */
+static gdr_status read_file(gdr *g, const char *path, const char *key)
 {
     gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(path, GDR_STORE_READ, &st);
+    char why[1024] = "";
+    gdr_status status =
+        gdr_store_open(path, key ? GDR_STORE_READ_SIGNED : GDR_STORE_READ, &st);
 
     if (!status)
         status = read_all(st, g->rows);
     if (status)
-        gdr_fail(status, g->msg, sizeof g->msg, "%s",
+        gdr_fail(status, why, sizeof why, "%s",
                  st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
                                              : gdr_strerror(status));
+    else if (key)
+        status = check_signature(g, st, key, why, sizeof why);
     gdr_store_close(st);
-    if (!status && !(g->path = strdup(path)))
-        status =
-            gdr_fail(GDR_ERR_NO_MEMORY, g->msg, sizeof g->msg, "out of memory");
-    return status;
+    if (status) {
+        snprintf(g->msg, sizeof g->msg, "%s", why);
+        forget_rows(g);
+        return status;
+    }
+    g->path = strdup(path);
+    return g->path ? GDR_OK
+                   : gdr_fail(GDR_ERR_NO_MEMORY, g->msg, sizeof g->msg,
+                              "out of memory");
 }
 
 gdr_status gdr_open(const char *path, gdr **out)
 {
-    char file[PATH_MAX];
+    const char *wanted = getenv("GDR_VERIFY_KEY");
+    char file[PATH_MAX], key[GDR_KEY_TEXT];
     gdr_status status;
     gdr *g;
 
@@ -172,7 +220,9 @@ gdr_status gdr_open(const char *path, gdr **out)
     }
     *out = g;
     status = gdr_store_path(path, 0, file, sizeof file, g->msg, sizeof g->msg);
-    return status ? status : read_file(g, file);
+    if (!status && wanted && *wanted)
+        status = gdr_key_read(wanted, sizeof key, key, g->msg, sizeof g->msg);
+    return status ? status : read_file(g, file, wanted && *wanted ? key : NULL);
 }
 
 void gdr_close(gdr *g)

@@ -104,6 +104,35 @@ else
     is "the cpu keeps what was tuned" 0 'exact: '
 fi
 
+# Who vouches for it. What others can write is taken by its signature alone.
+run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us &&
+    '$PWD/$build/gdr-bundle' keygen them"
+is "keys are made" 0 'us.key'
+run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us"
+is "once" 2 'us.key: File exists'
+run sh -c "ls -l '$dir/us.key' | cut -c1-10"
+is "the secret is the owner's alone" 0 '^-rw-------'
+bundle build --db "$dir/gdr.db" --sign "$dir/us.key" -o "$dir/signed.gdrb"
+is "a bundle is signed" 0
+bundle verify --verify-key "$dir/us.pub" "$dir/signed.gdrb"
+is "and verifies by the key" 0
+bundle verify --verify-key "$dir/them.pub" "$dir/signed.gdrb"
+is "not by another" 1 'has no signature by the key'
+bundle verify --verify-key "$dir/us.pub" "$dir/b.gdrb"
+is "one that nobody signed is refused where a key is asked for" 1 'no signature'
+chmod 666 "$dir/signed.gdrb"
+bundle verify "$dir/signed.gdrb"
+is "others can write it" 1 'everybody may write'
+bundle verify --verify-key "$dir/us.pub" "$dir/signed.gdrb"
+is "the signature makes up for that" 0
+run env GDR_VERIFY_KEY="$dir/us.pub" GDR_MATCH=exact \
+    "$build/examples/decode_loop" "$dir/signed.gdrb" cpu 1
+is "for libgdr, which then lacks that layer alone" 1 'no plan of match exact'
+bundle build --db "$dir/gdr.db" --sign "$dir/us.pub" -o "$dir/e.gdrb"
+is "a public key signs nothing" 2 'not a key of 128 hex digits'
+bundle verify --verify-key "$dir/none.pub" "$dir/signed.gdrb"
+is "a key that is not there" 2 'none.pub'
+
 # Damage of every kind is told, and is never served.
 head -c 20000 "$dir/c.gdrb" >"$dir/cut.gdrb"
 bundle verify "$dir/cut.gdrb"

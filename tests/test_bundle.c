@@ -32,7 +32,7 @@ static void make(const kit_place *place, char *path, size_t n)
 
     kit_database(place->db, 3);
     snprintf(path, n, "%s.gdrb", place->db);
-    if (gdr_bundle_build(place->db, &all, path, msg, sizeof msg))
+    if (gdr_bundle_build(place->db, &all, NULL, path, msg, sizeof msg))
         fail_msg("%s", msg);
 }
 
@@ -169,16 +169,57 @@ static void changed_code_is_found(void **state)
     free(data);
 }
 
+/* A row that says something else is as good as any, but nobody signed it. */
+static void a_signature_covers_the_rows(void **state)
+{
+    const kit_place *place = *state;
+    const gdr_bundle_filter all = {.force = 1};
+    static const char was[] = " / b";
+    char keys[200], secret[256], public[256], path[256], msg[1024] = "";
+    size_t bytes, at = 0;
+    char *data;
+    gdr *g;
+
+    kit_database(place->db, 3);
+    snprintf(keys, sizeof keys, "%s-us", place->db);
+    snprintf(secret, sizeof secret, "%s.key", keys);
+    snprintf(public, sizeof public, "%s.pub", keys);
+    snprintf(path, sizeof path, "%s.gdrb", place->db);
+    if (gdr_bundle_keygen(keys, msg, sizeof msg) ||
+        gdr_bundle_build(place->db, &all, secret, path, msg, sizeof msg))
+        fail_msg("%s", msg);
+    data = read_file(path, &bytes);
+    while (at + sizeof was <= bytes && memcmp(data + at, was, sizeof was - 1))
+        at++;
+    assert_true(at + sizeof was <= bytes);
+    setenv("GDR_VERIFY_KEY", public, 1);
+    assert_int_equal(gdr_open(path, &g), GDR_OK);
+    gdr_close(g);
+    at += sizeof was - 1;
+    data[at] = data[at] == '7' ? '8' : '7'; /* another batch */
+    unlink(path);
+    kit_save(path, data, bytes);
+    assert_int_equal(gdr_open(path, &g), GDR_ERR_UNSAFE);
+    assert_non_null(strstr(gdr_errmsg(g), "is not of what the file holds"));
+    gdr_close(g);
+    unsetenv("GDR_VERIFY_KEY");
+    assert_int_equal(gdr_open(path, &g), GDR_OK);
+    gdr_close(g);
+    unlink(path);
+    unlink(secret);
+    unlink(public);
+    free(data);
+}
+
 #define placed(test)                                                           \
     cmocka_unit_test_setup_teardown(test, kit_place_make_fast, kit_place_remove)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        placed(a_whole_one_is_taken),
-        placed(changed_bytes_do_not_crash),
-        placed(cut_ones_are_refused),
-        placed(changed_code_is_found),
+        placed(a_whole_one_is_taken),        placed(changed_bytes_do_not_crash),
+        placed(cut_ones_are_refused),        placed(changed_code_is_found),
+        placed(a_signature_covers_the_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

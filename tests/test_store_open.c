@@ -501,13 +501,14 @@ static void test_version_1_is_migrated(void **state)
 }
 
 /* A schema two versions on, and the way to it from this one. */
-static const char v4_schema[] = "CREATE TABLE a (x INTEGER, y TEXT) STRICT";
-static const char *const v4_steps[] = {
+static const char v5_schema[] = "CREATE TABLE a (x INTEGER, y TEXT) STRICT";
+static const char *const v5_steps[] = {
     "SELECT * FROM of_version_1_alone",
+    "SELECT * FROM of_version_2_alone",
     "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a SELECT count(*) FROM "
     "choice",
     "ALTER TABLE a RENAME TO b; CREATE TABLE a (x INTEGER, y TEXT) STRICT;"
-    "INSERT INTO a SELECT x, 'from 3' FROM b; DROP TABLE b",
+    "INSERT INTO a SELECT x, 'from 4' FROM b; DROP TABLE b",
 };
 
 static void test_migration_runs_each_step(void **state)
@@ -515,14 +516,14 @@ static void test_migration_runs_each_step(void **state)
     kit_place *p = *state;
     kit_database(p->db, 3);
     gdr_store *st = kit_open(p->db, GDR_STORE_WRITE);
-    assert_ok(st, gdr_store_migrate(st, v4_schema, v4_steps, 4));
-    assert_int_equal(kit_ask(p->db, "PRAGMA user_version"), 4);
-    assert_int_equal(kit_ask(p->db, "SELECT x FROM a WHERE y = 'from 3'"), 3);
+    assert_ok(st, gdr_store_migrate(st, v5_schema, v5_steps, 5));
+    assert_int_equal(kit_ask(p->db, "PRAGMA user_version"), 5);
+    assert_int_equal(kit_ask(p->db, "SELECT x FROM a WHERE y = 'from 4'"), 3);
     /* again: nothing left to do */
-    assert_ok(st, gdr_store_migrate(st, v4_schema, v4_steps, 4));
+    assert_ok(st, gdr_store_migrate(st, v5_schema, v5_steps, 5));
     assert_int_equal(kit_ask(p->db, "SELECT count(*) FROM a"), 1);
     gdr_store_close(st);
-    refuses_untouched(p->db, GDR_ERR_NEWER, "schema version 4");
+    refuses_untouched(p->db, GDR_ERR_NEWER, "schema version 5");
 }
 
 static void test_migration_of_an_empty_file(void **state)
@@ -538,10 +539,11 @@ static void test_migration_of_an_empty_file(void **state)
 static void test_failed_migration_changes_nothing(void **state)
 {
     kit_place *p = *state;
-    static const char *const bad_sql[] = {v4_steps[0], v4_steps[1],
+    static const char *const bad_sql[] = {v5_steps[0], v5_steps[1], v5_steps[2],
                                           "SELECT * FROM nothing"};
     static const char *const bad_keys[] = {
-        v4_steps[0], v4_steps[1], "UPDATE choice SET variant_stamp = 'nobody'"};
+        v5_steps[0], v5_steps[1], v5_steps[2],
+        "UPDATE choice SET variant_stamp = 'nobody'"};
     const char *const *bad[] = {bad_sql, bad_keys};
     static const char *const texts[] = {"nothing", "row of choice names one"};
     kit_database(p->db, 2);
@@ -549,7 +551,7 @@ static void test_failed_migration_changes_nothing(void **state)
     unsigned char *before = kit_load(p->db, &before_bytes);
     for (int i = 0; i < 2; i++) {
         gdr_store *st = kit_open(p->db, GDR_STORE_WRITE);
-        assert_fails(st, gdr_store_migrate(st, v4_schema, bad[i], 4),
+        assert_fails(st, gdr_store_migrate(st, v5_schema, bad[i], 5),
                      GDR_ERR_FORMAT, texts[i]);
         /* and the handle still works, foreign keys included */
         assert_ok(st, kit_read_all(st));

@@ -4,8 +4,11 @@
  */
 #include "bundle.h"
 #include "../runtime/gdr_internal.h"
+#include "../runtime/signature.h"
 #include "bundle_defaults.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,7 @@ enum { ARCHS = 64 };
 /* What is known of a database, and what is wanted of it. */
 typedef struct plan {
     const gdr_bundle_filter *wanted;
+    const char *secret;          /* hex, or NULL */
     const char *arch[ARCHS];     /* as the rows spell them */
     const gdr_chip *chip[ARCHS]; /* to compile for; NULL: there are rows */
     int found[ARCHS];
@@ -165,15 +169,60 @@ static gdr_status compile_into(const plan *p, const char *path, char *msg,
     return status;
 }
 
+/* Who signs, and where a failure is told. */
+typedef struct signer {
+    const char *secret; /* hex */
+    char *msg;
+    size_t n;
+} signer;
+
+static gdr_status put_signature(const char *path, const char *key,
+                                const char *signature, char *msg, size_t n)
+{
+    gdr_store *st = NULL;
+    gdr_status status = gdr_store_open(path, GDR_STORE_WRITE, &st);
+
+    if (status == GDR_OK)
+        status = gdr_store_put_signature(st, key, signature);
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s", st ? gdr_store_errmsg(st) : "out of memory");
+    gdr_store_close(st);
+    return status;
+}
+
+/* Signs what libgdr reads of the file. */
+static gdr_status sign(void *ctx, const char *path)
+{
+    const signer *s = ctx;
+    char digest[GDR_DIGEST_TEXT], key[GDR_KEY_TEXT];
+    char signature[GDR_SIGNATURE_TEXT];
+    gdr *g = NULL;
+    gdr_status status = gdr_open(path, &g);
+
+    if (status == GDR_OK)
+        status = gdr_digest(g, digest);
+    if (status != GDR_OK)
+        snprintf(s->msg, s->n, "%s", g ? gdr_errmsg(g) : "out of memory");
+    gdr_close(g);
+    if (status == GDR_OK)
+        status = gdr_signature_make(digest, s->secret, key, signature);
+    return status == GDR_OK ? put_signature(path, key, signature, s->msg, s->n)
+                            : status;
+}
+
 static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
                                char *msg, size_t n)
 {
+    signer s = {p->secret, msg, n};
     gdr_bundle_filter f = *p->wanted;
     gdr_status status;
 
+    msg[0] = 0;
     f.arch = p->arch;
+    f.finish = p->secret ? sign : NULL;
+    f.ctx = &s;
     status = gdr_store_bundle(st, &f, path);
-    if (status != GDR_OK)
+    if (status != GDR_OK && !msg[0])
         snprintf(msg, n, "%s", gdr_store_errmsg(st));
     return status;
 }
@@ -210,9 +259,11 @@ static gdr_status compile_and_write(gdr_store *st, const plan *p,
 }
 
 gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
-                            const char *path, char *msg, size_t n)
+                            const char *secret, const char *path, char *msg,
+                            size_t n)
 {
-    plan p = {.wanted = filter};
+    char key[GDR_SECRET_TEXT];
+    plan p = {.wanted = filter, .secret = secret ? key : NULL};
     gdr_store *st = NULL;
     gdr_status status = gdr_store_open(db, GDR_STORE_READ, &st);
     int more = 0;
@@ -221,6 +272,8 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
         snprintf(msg, n, "%s",
                  st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
                                              : gdr_strerror(status));
+    if (status == GDR_OK && secret)
+        status = gdr_key_read(secret, sizeof key, key, msg, n);
     if (status == GDR_OK)
         status = spell_archs(&p, msg, n);
     if (status == GDR_OK)
@@ -235,10 +288,42 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
     return status;
 }
 
+/* 0: written, whole and only now. */
+static int write_new(const char *path, mode_t mode, const char *line)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int failed = fd < 0 || dprintf(fd, "%s\n", line) < 0 || fsync(fd);
+
+    if (fd >= 0 && close(fd))
+        failed = 1;
+    return failed;
+}
+
+gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n)
+{
+    char key[GDR_KEY_TEXT], secret[GDR_SECRET_TEXT], path[4096];
+    gdr_status status = gdr_key_make(key, secret);
+
+    if (status != GDR_OK) {
+        snprintf(msg, n, "the system gives no random numbers");
+        return status;
+    }
+    for (int is_public = 0; is_public < 2 && status == GDR_OK; is_public++) {
+        snprintf(path, sizeof path, "%s.%s", name, is_public ? "pub" : "key");
+        if (!write_new(path, is_public ? 0644 : 0600, is_public ? key : secret))
+            continue;
+        status = errno == EEXIST ? GDR_ERR_ARG : GDR_ERR_IO;
+        snprintf(msg, n, "%s: %s", path, strerror(errno));
+    }
+    return status;
+}
+
 static gdr_status check_pages(const char *path, char *msg, size_t n)
 {
+    const char *key = getenv("GDR_VERIFY_KEY");
     gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(path, GDR_STORE_READ, &st);
+    gdr_status status = gdr_store_open(
+        path, key && *key ? GDR_STORE_READ_SIGNED : GDR_STORE_READ, &st);
 
     if (status == GDR_OK)
         status = gdr_store_verify(st);

@@ -16,11 +16,17 @@ typedef struct gdr_bundle_sum {
 /*
  * filter->arch: "sm_90" is "sm_90a". For a card's architecture that db has
  * nothing for, the defaults of the problems that db has are compiled, and serve
- * there as defaults. GDR_ERR_ARG lists what db has where an arch is neither;
- * GDR_ERR_COMPILE: no NVRTC.
+ * there as defaults. secret: a file of gdr_bundle_keygen whose key signs what
+ * libgdr will read, or NULL. GDR_ERR_ARG lists what db has where an arch is
+ * neither; GDR_ERR_COMPILE: no NVRTC.
  */
 gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
-                            const char *path, char *msg, size_t n);
+                            const char *secret, const char *path, char *msg,
+                            size_t n);
+
+/* A new pair of keys: NAME.key, which only the owner may read, and NAME.pub.
+ * GDR_ERR_ARG: one of them is there. */
+gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n);
 
 /*
  * Reads all of a bundle and executes nothing: pages, rows, the SHA-256 of each

@@ -24,6 +24,8 @@ static const char usage_text[] =
     "  --arch A,B,...    devices of these alone: sm_90a, x86-64\n"
     "  --only STATICS    this problem alone, repeatable\n"
     "  -o, --output FILE the bundle\n"
+    "  --sign KEY        build: signed with the key of this file\n"
+    "  --verify-key PUB  verify: signed by this one ($GDR_VERIFY_KEY)\n"
     "  --force           in place of a file that is there\n"
     "  --json            what is in it as one JSON object\n"
     "  --help, --version\n"
@@ -33,7 +35,7 @@ static const char usage_text[] =
     "environment.\n";
 
 typedef struct request {
-    const char *db, *output;
+    const char *db, *output, *secret;
     const char *arch[MOST], *statics[MOST];
     gdr_bundle_filter filter;
     int json;
@@ -93,6 +95,7 @@ static int read_options(request *r, int argc, char **argv)
     static const struct option names[] = {
         {"db", 1, NULL, 'd'},    {"arch", 1, NULL, 'a'},
         {"only", 1, NULL, 's'},  {"output", 1, NULL, 'o'},
+        {"sign", 1, NULL, 'k'},  {"verify-key", 1, NULL, 'p'},
         {"force", 0, NULL, 'f'}, {"json", 0, NULL, 'j'},
         {"help", 0, NULL, 'h'},  {"version", 0, NULL, 'v'},
         {NULL, 0, NULL, 0},
@@ -113,6 +116,12 @@ static int read_options(request *r, int argc, char **argv)
             break;
         case 'o':
             r->output = optarg;
+            break;
+        case 'k':
+            r->secret = optarg;
+            break;
+        case 'p':
+            setenv("GDR_VERIFY_KEY", optarg, 1); /* libgdr asks for it */
             break;
         case 'f':
             r->filter.force = 1;
@@ -195,12 +204,24 @@ static int build(const request *r)
         return fail("build: -o FILE is missing");
     status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
     if (status == GDR_OK)
-        status = gdr_bundle_build(path, &r->filter, r->output, msg, sizeof msg);
+        status = gdr_bundle_build(path, &r->filter, r->secret, r->output, msg,
+                                  sizeof msg);
     if (status != GDR_OK) {
         fail("%s", msg);
         return exit_code(status, path);
     }
     return verify(r, r->output);
+}
+
+static int keygen(const char *name)
+{
+    char msg[1024] = "";
+
+    if (gdr_bundle_keygen(name, msg, sizeof msg) != GDR_OK)
+        return fail("%s", msg);
+    printf("%s.key signs, keep it; %s.pub is what GDR_VERIFY_KEY names\n", name,
+           name);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -213,6 +234,8 @@ int main(int argc, char **argv)
         code = build(&r);
     else if (!code && words == 2 && !strcmp(argv[optind], "verify"))
         code = verify(&r, argv[optind + 1]);
+    else if (!code && words == 2 && !strcmp(argv[optind], "keygen"))
+        code = keygen(argv[optind + 1]);
     else if (!code) {
         fputs(usage_text, stderr);
         code = EXIT_USAGE;
