@@ -104,6 +104,16 @@ else
     is "the cpu keeps what was tuned" 0 'exact: '
 fi
 
+# What another file would change.
+bundle diff "$dir/b.gdrb" "$dir/gdr.db"
+is "a bundle does what its database does" 0 '^0 plans differ'
+bundle diff "$dir/b.gdrb" "$dir/a.gdrb"
+is "one problem alone lacks the others" 1 "^- $s / b2t1hk1hv2 on cpu:.*: cpu/"
+bundle diff --json "$dir/a.gdrb" "$dir/b.gdrb"
+is "as JSON, too" 1 '"before":null,"after":"cpu/'
+bundle diff "$dir/b.gdrb" "$dir/none.gdrb"
+is "nothing to compare with" 2 'none.gdrb'
+
 # Who vouches for it. What others can write is taken by its signature alone.
 run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us &&
     '$PWD/$build/gdr-bundle' keygen them"

@@ -2,6 +2,7 @@
  * bundle_main.c - gdr-bundle: the command line of bundle.c.
  */
 #include "bundle.h"
+#include "bundle_diff.h"
 #include "json.h"
 
 #include <getopt.h>
@@ -31,7 +32,8 @@ static const char usage_text[] =
     "  --help, --version\n"
     "\n"
     "A bundle is a database: GDR_DB=FILE serves it, gdr-tune show --db FILE\n"
-    "shows it. Exit code: 0, 1 damaged or nothing to put in, 2 usage or\n"
+    "shows it. Exit code: 0, 1 damaged, different or nothing to put in, 2 "
+    "usage or\n"
     "environment.\n";
 
 typedef struct request {
@@ -175,9 +177,7 @@ static int print_sum(const request *r, const char *path,
     json_object_set_new(o, "codes", json_integer(s->codes));
     json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
     json_object_set_new(o, "digest", gdr_json_text(s->digest));
-    json_dumpf(o, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(o);
+    gdr_json_line(o, stdout);
     return 0;
 }
 
@@ -213,6 +213,51 @@ static int build(const request *r)
     return verify(r, r->output);
 }
 
+static void print_change(void *ctx, const gdr_bundle_change *c)
+{
+    const request *r = ctx;
+    const char *mark = !c->before ? "+" : !c->after ? "-" : "~";
+    char work[64] = "";
+    json_t *o;
+
+    if (c->max_work == INT64_MAX)
+        snprintf(work, sizeof work, " (default)");
+    else if (c->max_work > 0)
+        snprintf(work, sizeof work, " (default up to B*T*Hv = %" PRId64 ")",
+                 c->max_work);
+    if (!r->json) {
+        printf("%s %s%s on %.80s: %s%s%s%s\n", mark, c->problem, work,
+               c->device, c->before ? c->before : c->after,
+               c->before && c->after ? " -> " : "",
+               c->before && c->after ? c->after : "",
+               c->same_config ? " (other code)" : "");
+        return;
+    }
+    o = json_object();
+    json_object_set_new(o, "device", gdr_json_text(c->device));
+    json_object_set_new(o, "problem", gdr_json_text(c->problem));
+    json_object_set_new(o, "max_work", json_integer((json_int_t)c->max_work));
+    json_object_set_new(o, "before", gdr_json_text(c->before));
+    json_object_set_new(o, "after", gdr_json_text(c->after));
+    gdr_json_line(o, stdout);
+}
+
+static int diff(request *r, const char *a, const char *b)
+{
+    char msg[2048] = "";
+    int64_t n;
+    gdr_status status =
+        gdr_bundle_diff(a, b, print_change, r, &n, msg, sizeof msg);
+
+    if (status != GDR_OK) {
+        fail("%s", msg);
+        return EXIT_USAGE;
+    }
+    if (!r->json)
+        printf("%" PRId64 " plans differ\n", n);
+    return n ? EXIT_DAMAGED : 0;
+}
+
 static int keygen(const char *name)
 {
     char msg[1024] = "";
@@ -234,6 +279,8 @@ int main(int argc, char **argv)
         code = build(&r);
     else if (!code && words == 2 && !strcmp(argv[optind], "verify"))
         code = verify(&r, argv[optind + 1]);
+    else if (!code && words == 3 && !strcmp(argv[optind], "diff"))
+        code = diff(&r, argv[optind + 1], argv[optind + 2]);
     else if (!code && words == 2 && !strcmp(argv[optind], "keygen"))
         code = keygen(argv[optind + 1]);
     else if (!code) {
