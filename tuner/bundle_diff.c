@@ -41,7 +41,7 @@ static gdr_status load(const char *path, side *s, char *msg, size_t n)
         return status;
     }
     rows = gdr_rows_of(s->g);
-    s->entry = calloc((size_t)rows->n_entries + 1, sizeof *s->entry);
+    s->entry = calloc((size_t)rows->n_entries + 1, sizeof(const gdr_entry *));
     if (!s->entry) {
         snprintf(msg, n, "out of memory");
         return GDR_ERR_NO_MEMORY;
@@ -49,7 +49,7 @@ static gdr_status load(const char *path, side *s, char *msg, size_t n)
     for (uint32_t i = 0; i < rows->n_entries; i++)
         if (!rows->entry[i].spare)
             s->entry[s->n++] = &rows->entry[i];
-    qsort(s->entry, s->n, sizeof *s->entry, by_entry);
+    qsort(s->entry, s->n, sizeof(const gdr_entry *), by_entry);
     return GDR_OK;
 }
 
@@ -73,14 +73,14 @@ static const char *words_of(const gdr_entry *e, char *text, size_t n)
     return text;
 }
 
-static void tell(const gdr_entry *a, const gdr_entry *b,
+/* place: the one that is there, of either side. */
+static void tell(const gdr_entry *place, const gdr_entry *a, const gdr_entry *b,
                  gdr_bundle_change_fn fn, void *ctx)
 {
-    const gdr_entry *e = a ? a : b;
     char before[1024], after[1024];
-    gdr_bundle_change c = {.device = e->origin->fingerprint,
-                           .problem = e->text,
-                           .max_work = e->max_work,
+    gdr_bundle_change c = {.device = place->origin->fingerprint,
+                           .problem = place->text,
+                           .max_work = place->max_work,
                            .before = words_of(a, before, sizeof before),
                            .after = words_of(b, after, sizeof after)};
 
@@ -108,7 +108,10 @@ gdr_status gdr_bundle_diff(const char *a, const char *b,
         k += order >= 0;
         if (order == 0 && same_code(p->code, q->code))
             continue;
-        tell(order <= 0 ? p : NULL, order >= 0 ? q : NULL, fn, ctx);
+        if (order <= 0)
+            tell(p, p, order == 0 ? q : NULL, fn, ctx);
+        else
+            tell(q, NULL, q, fn, ctx);
         ++*count;
     }
     free(x.entry);
