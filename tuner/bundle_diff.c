@@ -99,11 +99,14 @@ gdr_status gdr_bundle_diff(const char *a, const char *b,
     *count = 0;
     if (status == GDR_OK)
         status = load(b, &y, msg, n);
-    while (status == GDR_OK && (i < x.n || k < y.n)) {
+    while (status == GDR_OK) {
         const gdr_entry *p = i < x.n ? x.entry[i] : NULL;
         const gdr_entry *q = k < y.n ? y.entry[k] : NULL;
-        int order = !p ? 1 : !q ? -1 : by_place(p, q);
+        int order;
 
+        if (!p && !q)
+            break;
+        order = !p ? 1 : !q ? -1 : by_place(p, q);
         i += order <= 0;
         k += order >= 0;
         if (order == 0 && same_code(p->code, q->code))
