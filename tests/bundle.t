@@ -49,8 +49,12 @@ run "$build/gdr-tune" explain "$s / b2t1hk1hv2" --device cpu --db "$dir/a.gdrb"
 is "what was tuned is found in it" 0 'exact: '
 run "$build/gdr-tune" explain "$s / b3t1hk1hv2" --device cpu --db "$dir/a.gdrb"
 is "and what lies between" 0 'near: '
-run "$build/gdr-tune" show --db "$dir/a.gdrb"
+bundle show "$dir/a.gdrb"
 is "show reads it" 0 "$s"
+bundle show --json "$dir/a.gdrb"
+is "as JSON, too" 0 '"problem":'
+bundle show "$dir/none.gdrb"
+is "nothing to show" 2 'none.gdrb'
 bundle build --db "$dir/gdr.db" -o "$dir/a.gdrb"
 is "a file that is there stays" 2 'is there already'
 bundle build --db "$dir/gdr.db" -o "$dir/a.gdrb" --only $other --force

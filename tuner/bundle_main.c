@@ -4,6 +4,7 @@
 #include "bundle.h"
 #include "bundle_diff.h"
 #include "json.h"
+#include "report.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -31,8 +32,8 @@ static const char usage_text[] =
     "  --json            what is in it as one JSON object\n"
     "  --help, --version\n"
     "\n"
-    "A bundle is a database: GDR_DB=FILE serves it, gdr-tune show --db FILE\n"
-    "shows it. Exit code: 0, 1 damaged, different or nothing to put in, 2 "
+    "A bundle is a database: GDR_DB=FILE serves it. Exit code: 0, 1 damaged, "
+    "different or nothing to put in, 2 "
     "usage or\n"
     "environment.\n";
 
@@ -213,6 +214,29 @@ static int build(const request *r)
     return verify(r, r->output);
 }
 
+static int show(const request *r, const char *path)
+{
+    const gdr_report_options o = {
+        .out = stdout, .err = stderr, .json = r->json};
+    gdr_report *report = NULL;
+    gdr_store *st = NULL;
+    int64_t n;
+    gdr_status status = gdr_store_open(path, GDR_STORE_READ, &st);
+
+    if (status == GDR_OK)
+        status = gdr_report_open(&o, &report);
+    if (status == GDR_OK) {
+        gdr_report_attach(report, st);
+        status = gdr_report_show(report, st, NULL, &n);
+    }
+    if (status != GDR_OK)
+        fail("%s", st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
+                                               : gdr_strerror(status));
+    gdr_report_close(report);
+    gdr_store_close(st);
+    return exit_code(status, path);
+}
+
 static void print_change(void *ctx, const gdr_bundle_change *c)
 {
     const request *r = ctx;
@@ -279,6 +303,8 @@ int main(int argc, char **argv)
         code = build(&r);
     else if (!code && words == 2 && !strcmp(argv[optind], "verify"))
         code = verify(&r, argv[optind + 1]);
+    else if (!code && words == 2 && !strcmp(argv[optind], "show"))
+        code = show(&r, argv[optind + 1]);
     else if (!code && words == 3 && !strcmp(argv[optind], "diff"))
         code = diff(&r, argv[optind + 1], argv[optind + 2]);
     else if (!code && words == 2 && !strcmp(argv[optind], "keygen"))
