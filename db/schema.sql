@@ -188,6 +188,8 @@ CREATE TABLE choice (
     roofline_bytes_per_s REAL NOT NULL      -- of the same run
         CHECK (roofline_bytes_per_s >= 0),
     chosen TEXT NOT NULL, -- UTC, ISO 8601
+    regret REAL NOT NULL DEFAULT 0 CHECK (regret >= 0), -- slower by this than
+        -- the winner was: 0.03 is 3 %; only bundles choose so
     PRIMARY KEY (device, problem),
     FOREIGN KEY (variant, variant_stamp) REFERENCES build (variant, stamp),
     FOREIGN KEY (fallback, fallback_stamp) REFERENCES build (variant, stamp)

@@ -138,6 +138,7 @@ typedef struct gdr_choice_row {
     double noise;                /* A/A floor, relative */
     double bytes;                /* compulsory traffic of the call */
     double roofline_bytes_per_s; /* measured in the same run */
+    double regret; /* of the fastest measured; put sets 0, bundles others */
 } gdr_choice_row;
 
 /* A default of a static problem: for work (B*T*Hv) up to max_work. */
@@ -235,6 +236,11 @@ typedef struct gdr_bundle_filter {
     const char *const *statics; /* static texts of problems */
     int n_statics;
     int force; /* in place of a file that is there */
+    /* Fewer codes: each choice may be slower than the fastest measured by this
+     * (0.05: 5 %), and of each static problem on a device this many variants
+     * stay, whatever they cost. 0: all that won. */
+    double max_regret;
+    int max_kernels;
     /* Called with the path of the whole file before it takes its place; what it
      * returns other than GDR_OK ends all. NULL: nothing is to be done. */
     gdr_status (*finish)(void *ctx, const char *path);

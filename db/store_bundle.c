@@ -101,6 +101,8 @@ static gdr_status reduce(gdr_store *st, const gdr_bundle_filter *f)
         status = drop_devices(st, f);
     if (status == GDR_OK && f->n_statics > 0)
         status = drop_problems(st, f);
+    if (status == GDR_OK && (f->max_regret > 0 || f->max_kernels > 0))
+        status = gdr_store_prune(st, f->max_regret, f->max_kernels);
     if (status == GDR_OK)
         status = gdr_store_exec(st, sweep);
     if (status == GDR_OK)

@@ -77,6 +77,10 @@ gdr_status gdr_store_path_in(const char *path, int write,
                              const char *const *system, char *out, size_t n,
                              char *msg, size_t msg_n);
 
+/* Choices of fewer variants, from the trials that are there: see
+ * gdr_bundle_filter. Within a transaction. */
+gdr_status gdr_store_prune(gdr_store *st, double max_regret, int max_kernels);
+
 /* ---- one statement in use ---- */
 
 /* Open, bind the parameters in order, step, read the columns in order, close.

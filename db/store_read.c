@@ -27,6 +27,9 @@ static const double REAL_MAX = 1e18; /* of times in ns, as in the schema */
     "c.run, c.device, c.problem, c.stamp, c.variant, c.variant_stamp,"         \
     " c.fallback, c.fallback_stamp, c.time_ns, c.spread, c.gain, c.gain_lo,"   \
     " c.gain_hi, c.noise, c.bytes, c.roofline_bytes_per_s"
+/* what version 2 did not know */
+#define REGRET_COLUMN ", c.regret"
+#define NO_REGRET_COLUMN ", 0.0 AS regret"
 
 static void read_device(gdr_query *q, gdr_device_row *row, int64_t *id)
 {
@@ -111,6 +114,7 @@ static void read_choice(gdr_query *q, gdr_choice_row *row)
     row->noise = gdr_query_real(q, 0, INFINITY);
     row->bytes = gdr_query_real(q, 0, INFINITY);
     row->roofline_bytes_per_s = gdr_query_real(q, 0, INFINITY);
+    row->regret = gdr_query_real(q, 0, INFINITY);
 }
 
 /* ---- one row, kept in the handle until the next get ---- */
@@ -233,14 +237,18 @@ gdr_status gdr_store_get_quarantine(gdr_store *st, int64_t device,
     return status;
 }
 
+#define GET_CHOICE(regret)                                                     \
+    "SELECT " CHOICE_COLUMNS regret " FROM choice c"                           \
+    " WHERE device = ? AND problem = ?"
+
 gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
                                 const char *problem, gdr_choice_row *row)
 {
     gdr_query q;
     assert(st && problem && row);
     gdr_query_open(&q, st,
-                   "SELECT " CHOICE_COLUMNS " FROM choice c"
-                   " WHERE device = ? AND problem = ?");
+                   st->version < 3 ? GET_CHOICE(NO_REGRET_COLUMN)
+                                   : GET_CHOICE(REGRET_COLUMN));
     gdr_query_bind_int(&q, device);
     gdr_query_bind_text(&q, problem);
     int found = gdr_query_step(&q);
@@ -285,19 +293,22 @@ gdr_status gdr_store_each_trial(gdr_store *st, int64_t device,
     return gdr_query_close(&q);
 }
 
+#define EACH_WINNER(regret)                                                    \
+    "SELECT " CHOICE_COLUMNS regret ", " VARIANT_COLUMNS ", " FALLBACK_COLUMNS \
+    ", " DEVICE_COLUMNS ", r.version, r.compiler, r.began"                     \
+    " FROM choice c JOIN variant v ON v.hash = c.variant"                      \
+    " JOIN device d ON d.id = c.device"                                        \
+    " LEFT JOIN variant w ON w.hash = c.fallback"                              \
+    " LEFT JOIN run r ON r.id = c.run"                                         \
+    " ORDER BY c.device, c.problem"
+
 gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
 {
     gdr_query q;
     assert(st && fn);
     gdr_query_open(&q, st,
-                   "SELECT " CHOICE_COLUMNS ", " VARIANT_COLUMNS
-                   ", " FALLBACK_COLUMNS ", " DEVICE_COLUMNS
-                   ", r.version, r.compiler, r.began"
-                   " FROM choice c JOIN variant v ON v.hash = c.variant"
-                   " JOIN device d ON d.id = c.device"
-                   " LEFT JOIN variant w ON w.hash = c.fallback"
-                   " LEFT JOIN run r ON r.id = c.run"
-                   " ORDER BY c.device, c.problem");
+                   st->version < 3 ? EACH_WINNER(NO_REGRET_COLUMN)
+                                   : EACH_WINNER(REGRET_COLUMN));
     while (gdr_query_step(&q)) {
         gdr_winner_row row;
         read_choice(&q, &row.choice);

@@ -45,7 +45,9 @@ static const char *const migrations[] = {
     " run INTEGER NOT NULL REFERENCES run (id),"
     " since TEXT NOT NULL,"
     " PRIMARY KEY (device, image)) STRICT, WITHOUT ROWID",
-    /* to 3: signatures */
+    /* to 3: bundles */
+    "ALTER TABLE choice ADD COLUMN"
+    " regret REAL NOT NULL DEFAULT 0 CHECK (regret >= 0);"
     "CREATE TABLE signature ("
     " key TEXT PRIMARY KEY"
     "  CHECK (length(key) = 64 AND key NOT GLOB '*[^0-9a-f]*'),"

@@ -56,7 +56,8 @@ static int read_winner(void *ctx, const gdr_winner_row *w)
                    .reduction = w->variant.reduction,
                    .abi = w->variant.abi,
                    .run = r->words,
-                   .time_ns = w->choice.time_ns};
+                   .time_ns = w->choice.time_ns,
+                   .regret = w->choice.regret};
 
     if (r->run != w->choice.run)
         snprintf(r->words, sizeof r->words,
@@ -73,7 +74,7 @@ static int read_winner(void *ctx, const gdr_winner_row *w)
     row.reduction = w->fallback.reduction;
     row.abi = w->fallback.abi;
     row.time_ns = w->choice.time_ns * w->choice.gain;
-    row.regret = w->choice.gain - 1;
+    row.regret = (1 + w->choice.regret) * w->choice.gain - 1;
     row.spare = 1;
     r->status = gdr_rows_put(r->rows, &row);
     return r->status != GDR_OK;

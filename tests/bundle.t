@@ -108,6 +108,20 @@ else
     is "the cpu keeps what was tuned" 0 'exact: '
 fi
 
+# Fewer codes, at a price that is told.
+three=recurrent:final:vk:f32/f32:k16v16:g
+bundle build --db "$dir/gdr.db" --only $three --max-kernels 1 --json \
+    -o "$dir/few.gdrb"
+is "one kernel serves all of a problem" 0 '"codes":[12],"tuned":2'
+bundle build --db "$dir/gdr.db" --max-regret 1000% -o "$dir/slow.gdrb"
+is "any regret" 0 'plans'
+bundle verify "$dir/slow.gdrb"
+is "is a bundle" 0
+bundle build --db "$dir/gdr.db" --max-regret much -o "$dir/g.gdrb"
+is "a regret that is none" 2 'a share such as 5%'
+bundle build --db "$dir/gdr.db" --max-kernels 0 -o "$dir/g.gdrb"
+is "no kernels" 2 'a number of 1 or more'
+
 # What another file would change.
 bundle diff "$dir/b.gdrb" "$dir/gdr.db"
 is "a bundle does what its database does" 0 '^0 plans differ'

@@ -412,7 +412,9 @@ static void make_version_1(const kit_place *p, int n)
         {"build", "*"},
         {"step", "variant, stamp, n, entry, grid_x, grid_y, grid_z, block,"
                  " smem, workspace, isa, image"},
-        {"choice", "*"},
+        {"choice", "device, problem, run, stamp, variant, variant_stamp,"
+                   " fallback, fallback_stamp, time_ns, spread, gain, gain_lo,"
+                   " gain_hi, noise, bytes, roofline_bytes_per_s, chosen"},
         {"fallback", "*"}};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         snprintf(sql, sizeof sql,

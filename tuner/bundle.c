@@ -335,6 +335,19 @@ static gdr_status check_pages(const char *path, char *msg, size_t n)
     return status;
 }
 
+static void add_regrets(const gdr_rows *rows, gdr_bundle_sum *sum)
+{
+    for (uint32_t i = 0; i < rows->n_entries; i++) {
+        const gdr_entry *e = &rows->entry[i];
+
+        if (e->spare || e->problem.x.B == 0)
+            continue;
+        sum->tuned++;
+        sum->slower += e->regret > 0;
+        sum->regret = e->regret > sum->regret ? e->regret : sum->regret;
+    }
+}
+
 gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
                              size_t n)
 {
@@ -359,6 +372,7 @@ gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
         sum->bytes = stat(path, &file) ? 0 : file.st_size;
         sum->plans = rows->n_entries;
         sum->codes = rows->n_codes;
+        add_regrets(rows, sum);
         status = gdr_digest(g, sum->digest);
     }
     gdr_close(g);

@@ -10,6 +10,9 @@
 typedef struct gdr_bundle_sum {
     int64_t bytes; /* of the file */
     uint32_t plans, codes;
+    uint32_t tuned,
+        slower;    /* places; those with a plan that is not the fastest */
+    double regret; /* the most that one of these costs: 0.03 is 3 % */
     char digest[GDR_DIGEST_TEXT];
 } gdr_bundle_sum;
 

@@ -26,6 +26,9 @@ static const char usage_text[] =
     "  --arch A,B,...    devices of these alone: sm_90a, x86-64\n"
     "  --only STATICS    this problem alone, repeatable\n"
     "  -o, --output FILE the bundle\n"
+    "  --max-regret R    fewer codes: slower than the fastest by R at most "
+    "(5%)\n"
+    "  --max-kernels N   of a static problem, whatever that costs\n"
     "  --sign KEY        build: signed with the key of this file\n"
     "  --verify-key PUB  verify: signed by this one ($GDR_VERIFY_KEY)\n"
     "  --force           in place of a file that is there\n"
@@ -93,14 +96,39 @@ static int take_statics(request *r, const char *text)
     return 0;
 }
 
+/* "5%" and "0.05" are the same. */
+static int take_regret(request *r, const char *text)
+{
+    char *end;
+    double x = strtod(text, &end);
+    int percent = !strcmp(end, "%");
+
+    if (end == text || (*end && !percent) || !(x >= 0 && x <= 1000))
+        return fail("--max-regret %s: a share such as 5%% is needed", text);
+    r->filter.max_regret = percent ? x / 100 : x;
+    return 0;
+}
+
+static int take_kernels(request *r, const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    if (end == text || *end || n < 1 || n > 1000)
+        return fail("--max-kernels %s: a number of 1 or more is needed", text);
+    r->filter.max_kernels = (int)n;
+    return 0;
+}
+
 static int read_options(request *r, int argc, char **argv)
 {
     static const struct option names[] = {
-        {"db", 1, NULL, 'd'},    {"arch", 1, NULL, 'a'},
-        {"only", 1, NULL, 's'},  {"output", 1, NULL, 'o'},
-        {"sign", 1, NULL, 'k'},  {"verify-key", 1, NULL, 'p'},
-        {"force", 0, NULL, 'f'}, {"json", 0, NULL, 'j'},
-        {"help", 0, NULL, 'h'},  {"version", 0, NULL, 'v'},
+        {"db", 1, NULL, 'd'},         {"arch", 1, NULL, 'a'},
+        {"only", 1, NULL, 's'},       {"output", 1, NULL, 'o'},
+        {"max-regret", 1, NULL, 'r'}, {"max-kernels", 1, NULL, 'n'},
+        {"sign", 1, NULL, 'k'},       {"verify-key", 1, NULL, 'p'},
+        {"force", 0, NULL, 'f'},      {"json", 0, NULL, 'j'},
+        {"help", 0, NULL, 'h'},       {"version", 0, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
     int bad = 0, found;
@@ -119,6 +147,12 @@ static int read_options(request *r, int argc, char **argv)
             break;
         case 'o':
             r->output = optarg;
+            break;
+        case 'r':
+            bad = take_regret(r, optarg);
+            break;
+        case 'n':
+            bad = take_kernels(r, optarg);
             break;
         case 'k':
             r->secret = optarg;
@@ -170,12 +204,19 @@ static int print_sum(const request *r, const char *path,
         printf("%s: %u plans, %u codes, %.1f KiB, digest %.16s\n", path,
                (unsigned)s->plans, (unsigned)s->codes, (double)s->bytes / 1024,
                s->digest);
+        if (s->slower)
+            printf("%u of %u tuned places have a plan that is slower than the "
+                   "fastest, by %.1f %% at most\n",
+                   (unsigned)s->slower, (unsigned)s->tuned, 100 * s->regret);
         return 0;
     }
     o = json_object();
     json_object_set_new(o, "file", gdr_json_text(path));
     json_object_set_new(o, "plans", json_integer(s->plans));
     json_object_set_new(o, "codes", json_integer(s->codes));
+    json_object_set_new(o, "tuned", json_integer(s->tuned));
+    json_object_set_new(o, "slower", json_integer(s->slower));
+    json_object_set_new(o, "regret", json_real(s->regret));
     json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
     json_object_set_new(o, "digest", gdr_json_text(s->digest));
     gdr_json_line(o, stdout);
