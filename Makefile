@@ -229,7 +229,7 @@ install: all
 	install -m 644 $(BUILD)/libgdr.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libgdr.so
-	install -m 644 include/gdr.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/
 	sed -e 's,@PREFIX@,$(abspath $(PREFIX)),' -e 's,@VERSION@,$(VERSION),' \
 	    runtime/gdr.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/gdr.pc
 	install -m 644 docs/gdr-tune.1 docs/gdr-bundle.1 \
@@ -242,7 +242,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/gdr-tune $(DESTDIR)$(PREFIX)/bin/gdr-bundle \
 	    $(DESTDIR)$(PREFIX)/lib/libgdr.* \
-	    $(DESTDIR)$(PREFIX)/include/gdr.h \
+	    $(addprefix $(DESTDIR)$(PREFIX)/,$(wildcard include/*.h)) \
 	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/gdr.pc \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/gdr-tune.1 \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/gdr-bundle.1

@@ -5,6 +5,10 @@
  *     cc decode_loop.c $(pkg-config --cflags --libs gdr) -lm -o decode_loop
  *     ./decode_loop [DATABASE|BUNDLE [DEVICE [LAYERS]]]
  *
+ * With a table that is linked in (gdr-bundle build --format c -o qwen.c):
+ *
+ *     cc -DTABLE=qwen decode_loop.c qwen.c libgdr.a -lsodium -lm -ldl -pthread
+ *
  * Once: open the table, select and preload a set for the layer kind, find a
  * plan for each batch size that will be captured, capture one graph for each.
  * Every step: pad the batch to a captured size, write the indices, launch. The
@@ -14,6 +18,7 @@
  * At the end everything is compared with gdr_reference.
  */
 #include <gdr.h>
+#include <gdr_embedded.h>
 
 #include <dlfcn.h>
 #include <math.h>
@@ -330,6 +335,21 @@ static int find_plans(server *v)
     return 1;
 }
 
+#ifdef TABLE
+extern const gdr_embedded TABLE;
+
+static gdr_status open_table(const char *path, gdr **g)
+{
+    (void)path;
+    return gdr_open_embedded(&TABLE, g);
+}
+#else
+static gdr_status open_table(const char *path, gdr **g)
+{
+    return gdr_open(path, g);
+}
+#endif
+
 /* Everything that is done once. */
 static int start(server *v, const char *table, const char *device)
 {
@@ -341,7 +361,7 @@ static int start(server *v, const char *table, const char *device)
     if (gdr_problem_parse(LAYER, &p, msg, sizeof msg) != GDR_OK)
         return fail(LAYER, msg);
     v->s = p.s;
-    if (gdr_open(table, &v->g) != GDR_OK)
+    if (open_table(table, &v->g) != GDR_OK)
         fprintf(stderr, "decode_loop: %s\n", gdr_errmsg(v->g));
     if (!v->g || gdr_device_open(v->g, device, NULL, &v->dev) != GDR_OK)
         return fail(device, gdr_errmsg(v->g));

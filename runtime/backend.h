@@ -6,6 +6,7 @@
 #ifndef GDR_BACKEND_H
 #define GDR_BACKEND_H
 
+#include "gdr_embedded.h"
 #include "geometry.h"
 
 typedef struct gdr_device_info {
@@ -35,8 +36,8 @@ typedef struct gdr_backend {
     /* May code that needs this ISA text (image.isa) run here? */
     int (*loadable)(const void *dev, const char *isa);
     /* Makes `entry` of an image launchable. The bytes are copied or mapped, and
-     * equal bytes are loaded once. code NULL: `entry` names a kernel built into
-     * libgdr; GDR_ERR_NOT_FOUND if the device has none of that name. */
+     * equal bytes are loaded once. bytes 0: code points to a gdr_cpu_kernel of
+     * this process; GDR_ERR_NOT_FOUND if the device runs none. */
     gdr_status (*load)(void *dev, const void *code, size_t bytes,
                        const char *entry, void **kernel, char *msg, size_t n);
     void (*unload)(void *dev, void *kernel);
@@ -66,11 +67,5 @@ gdr_status gdr_backend_open(const char *name, const gdr_device_options *options,
 
 /* NULL when no backend has that kind. */
 const gdr_backend *gdr_backend_find(const char *kind, size_t length);
-
-/* A cpu image: shared object whose entry has this type. Units [begin, end) of
- * grid[0] * grid[1] * grid[2]; any split gives the same bytes. */
-struct gdr_recurrent_params;
-typedef void (*gdr_cpu_kernel)(const struct gdr_recurrent_params *p,
-                               long long begin, long long end);
 
 #endif

@@ -8,7 +8,6 @@
 #include "backend.h"
 #include "cpu_image.h"
 #include "cpu_info.h"
-#include "generic.h"
 #include "isa.h"
 #include "pool.h"
 #include "status.h"
@@ -29,7 +28,7 @@ typedef struct image {
 typedef struct kernel {
     struct kernel *next;
     gdr_cpu_kernel run;
-    image *image; /* NULL: built in */
+    image *image; /* NULL: of this process */
 } kernel;
 
 typedef struct device {
@@ -83,21 +82,6 @@ static gdr_status get_image(device *d, const void *code, size_t bytes,
     return GDR_OK;
 }
 
-static gdr_status find_builtin(const char *entry, gdr_cpu_kernel *out,
-                               char *msg, size_t n)
-{
-    static const struct {
-        const char *name;
-        gdr_cpu_kernel run;
-    } builtins[] = {{"gdr_generic_recurrent", gdr_generic_recurrent}};
-    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
-        if (!strcmp(builtins[i].name, entry)) {
-            *out = builtins[i].run;
-            return GDR_OK;
-        }
-    return gdr_fail(GDR_ERR_NOT_FOUND, msg, n, "no built-in kernel %s", entry);
-}
-
 static gdr_status find_symbol(const image *i, const char *entry,
                               gdr_cpu_kernel *out, char *msg, size_t n)
 {
@@ -118,11 +102,12 @@ static gdr_status load(void *dev, const void *code, size_t bytes,
     *out = NULL;
     if (!k)
         return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "no memory for a kernel");
-    if (code)
+    if (bytes == 0)
+        k->run = *(const gdr_cpu_kernel *)code;
+    else
         status = get_image(d, code, bytes, &k->image, msg, n);
-    if (status == GDR_OK)
-        status = k->image ? find_symbol(k->image, entry, &k->run, msg, n)
-                          : find_builtin(entry, &k->run, msg, n);
+    if (status == GDR_OK && k->image)
+        status = find_symbol(k->image, entry, &k->run, msg, n);
     if (status != GDR_OK) {
         put_image(d, k->image);
         free(k);

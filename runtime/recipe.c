@@ -72,6 +72,7 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
 {
     const gdr_step_text text = {.entry = "gdr_generic_recurrent",
                                 .grid_x = GDR_GENERIC_GRID};
+    static const gdr_cpu_kernel kernel = gdr_generic_recurrent;
     *r = (gdr_recipe){
         .s = *s,
         .backend = backend,
@@ -85,7 +86,7 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
         .regret = -1,
         .generic = 1,
     };
-    return gdr_recipe_add_step(r, &text, NULL, 0, NULL, 0);
+    return gdr_recipe_add_step(r, &text, &kernel, 0, NULL, 0);
 }
 
 /* ---- launching ---------------------------------------------------------- */

@@ -33,7 +33,8 @@ typedef struct gdr_recipe {
     int generic; /* kernels want gdr_generic_params */
 } gdr_recipe;
 
-/* Parses the geometry and loads the code of the next step. */
+/* Parses the geometry and loads the code of the next step; bytes 0: code points
+ * to a gdr_cpu_kernel. */
 gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
                                const void *code, size_t bytes, char *msg,
                                size_t n);

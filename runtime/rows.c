@@ -242,6 +242,7 @@ static void keep_words(gdr_rows *rows, const gdr_row *row, gdr_entry *e)
 gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row)
 {
     gdr_entry e = {.max_work = row->max_work,
+                   .abi = row->abi,
                    .time_ns = row->time_ns,
                    .regret = row->regret >= 0 ? row->regret : -1,
                    .spare = row->spare};
@@ -296,8 +297,8 @@ static void list_terms(const gdr_step_text *s, const char *term[TERMS])
 
 /* Writes why the step does not hold up; returns 1 if it does. */
 static int check_step(const gdr_code *code, int64_t n,
-                      const gdr_step_text *text, const char *isa,
-                      const void *image, int64_t bytes, char *why, size_t size)
+                      const gdr_step_text *text, const char *isa, char *why,
+                      size_t size)
 {
     const char *term[TERMS];
     gdr_term parsed;
@@ -310,10 +311,6 @@ static int check_step(const gdr_code *code, int64_t n,
     else if (!text->entry || !text->entry[0] || !isa)
         gdr_fail(GDR_ERR_FORMAT, why, size, "step %" PRId64 " has no %s", n,
                  isa ? "entry" : "isa");
-    else if (!image || bytes < 1 || bytes > image_max)
-        gdr_fail(GDR_ERR_FORMAT, why, size,
-                 "step %" PRId64 " has %" PRId64 " bytes of code", n,
-                 image ? bytes : 0);
     for (int i = 0; i < TERMS && !why[0]; i++)
         if (gdr_term_parse(term[i], &parsed, why, size))
             return 0;
@@ -337,7 +334,8 @@ static gdr_status keep_step(gdr_rows *rows, gdr_code *code,
             return GDR_ERR_NO_MEMORY;
     t->entry = keep_text(rows, text->entry);
     code->step[code->n_steps].isa = keep_text(rows, isa);
-    code->step[code->n_steps].image = keep(rows, image, bytes);
+    code->step[code->n_steps].image =
+        keep(rows, image, bytes ? bytes : sizeof(gdr_cpu_kernel));
     code->step[code->n_steps].bytes = bytes;
     if (!t->entry || !code->step[code->n_steps].isa ||
         !code->step[code->n_steps].image)
@@ -346,16 +344,37 @@ static gdr_status keep_step(gdr_rows *rows, gdr_code *code,
     return GDR_OK;
 }
 
-gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
-                             const gdr_step_text *text, const char *isa,
-                             const void *image, int64_t bytes)
+static gdr_status put_step(gdr_rows *rows, uint32_t id, int64_t n,
+                           const gdr_step_text *text, const char *isa,
+                           const void *image, size_t bytes)
 {
     gdr_code *code = rows->code[id];
     char why[384];
 
     if (code->why)
         return GDR_OK;
-    if (!check_step(code, n, text, isa, image, bytes, why, sizeof why))
+    if (!check_step(code, n, text, isa, why, sizeof why))
         return gdr_rows_refuse_code(rows, id, why);
-    return keep_step(rows, code, text, isa, image, (size_t)bytes);
+    return keep_step(rows, code, text, isa, image, bytes);
+}
+
+gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
+                             const gdr_step_text *text, const char *isa,
+                             const void *image, int64_t bytes)
+{
+    char why[96];
+
+    if (image && bytes >= 1 && bytes <= image_max)
+        return put_step(rows, id, n, text, isa, image, (size_t)bytes);
+    gdr_fail(GDR_ERR_FORMAT, why, sizeof why,
+             "step %" PRId64 " has %" PRId64 " bytes of code", n,
+             image ? bytes : 0);
+    return gdr_rows_refuse_code(rows, id, why);
+}
+
+gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
+                               const gdr_step_text *text, const char *isa,
+                               gdr_cpu_kernel kernel)
+{
+    return put_step(rows, id, n, text, isa, &kernel, 0);
 }

@@ -28,7 +28,7 @@ typedef struct gdr_code {
         gdr_step_text text;
         const char *isa;
         const void *image;
-        size_t bytes;
+        size_t bytes; /* 0: image points to a gdr_cpu_kernel */
     } step[GDR_RECIPE_STEPS];
 } gdr_code;
 
@@ -54,6 +54,7 @@ typedef struct gdr_entry {
     int64_t max_work;
     const char *text; /* the problem's */
     const char *kernel, *config, *reduction, *run;
+    int64_t abi;
     double time_ns, regret;
     int spare;
 } gdr_entry;
@@ -83,6 +84,11 @@ gdr_status gdr_rows_put(gdr_rows *rows, const gdr_row *row);
 gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
                              const gdr_step_text *text, const char *isa,
                              const void *image, int64_t bytes);
+
+/* The same, where the code is a function of this process. */
+gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
+                               const gdr_step_text *text, const char *isa,
+                               gdr_cpu_kernel kernel);
 
 /* The code of this id is unusable, because ... */
 gdr_status gdr_rows_refuse_code(gdr_rows *rows, uint32_t id, const char *why);

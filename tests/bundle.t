@@ -122,6 +122,28 @@ is "a regret that is none" 2 'a share such as 5%'
 bundle build --db "$dir/gdr.db" --max-kernels 0 -o "$dir/g.gdrb"
 is "no kernels" 2 'a number of 1 or more'
 
+# C source, for engines that link everything. decode_loop.t compiles it.
+bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c"
+is "a bundle as C source" 0 'my-table.c: [0-9]* plans, [0-9]* codes, [0-9.]* KiB$'
+cp "$dir/my-table.c" "$dir/was.c"
+bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c"
+is "a file that is there stays" 2 'is there already'
+bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c" --force
+run cmp "$dir/my-table.c" "$dir/was.c"
+is "the same rows give the same source" 0
+run grep -c '^const gdr_embedded my_table = {' "$dir/my-table.c"
+is "with one table, named like the file" 0 '^1$'
+bundle build --db "$dir/gdr.db" --format c --sign "$dir/no.key" -o "$dir/s.c"
+is "source is not signed" 2 'C source is not signed'
+bundle build --db "$dir/gdr.db" --format elf -o "$dir/s.c"
+is "other formats" 2 'db or c is needed'
+mkdir -p "$dir/own/cpu"
+{ cat templates/cpu/recurrent.c; echo '/* ours */'; } >"$dir/own/cpu/recurrent.c"
+"$build/gdr-tune" --device cpu --effort quick --db "$dir/own.db" --quiet \
+    --templates "$dir/own" --only "$s / b2t1hk1hv2" >/dev/null 2>&1
+bundle build --db "$dir/own.db" --format c -o "$dir/s.c"
+is "kernels of other templates have no source here" 2 'made from other templates'
+
 # What another file would change.
 bundle diff "$dir/b.gdrb" "$dir/gdr.db"
 is "a bundle does what its database does" 0 '^0 plans differ'

@@ -42,6 +42,24 @@ GDR_MATCH=exact loop "$dir/none.db" cpu 1
 [ $? = 1 ] && says 'no plan of match exact'
 check "an operator may insist" $?
 
+# embedded NAME: a program with the table of NAME.db in it, and no SQLite
+embedded() {
+    "$build/gdr-bundle" build --db "$dir/$1.db" --format c -o "$dir/$1.c" \
+        >"$dir/log" 2>&1 &&
+        ${CC:-cc} -std=c11 -O1 -Wall -Wextra -Wpedantic -Werror -Iinclude \
+            -c "$dir/$1.c" -o "$dir/$1.o" >>"$dir/log" 2>&1 &&
+        ${CC:-cc} -std=gnu11 -O1 -Iinclude -DTABLE="$1" \
+            examples/decode_loop.c "$dir/$1.o" "$build/libgdr.a" -lsodium \
+            -lm -ldl -pthread $SANITIZE -o "$dir/$1" >>"$dir/log" 2>&1
+}
+
+embedded cpu
+check "the table is linked in, with no SQLite" $?
+"$dir/cpu" '' cpu 3 >"$dir/log" 2>&1
+check "kernels compiled with the engine agree with the reference" $?
+says 'B = 1: cpu/.*match exact' && says 'B = 2: cpu/.*match near'
+check "by the same plans" $?
+
 export LD_LIBRARY_PATH="$PWD/$build/tests/fake"
 export FAKE_CUDA='devices=1,clock=script:5'
 FAKE_CUDA=$FAKE_CUDA,skip=1 "$build/gdr-tune" --device 0 --effort quick --db "$dir/card.db" \
@@ -59,5 +77,13 @@ loop "$dir/card.db" cuda:0 2
 check "captured graphs agree with the reference" $?
 says 'B = 1: cuda/.*match exact'
 check "by the card's own plans" $?
+embedded card
+check "the card's table is linked in" $?
+"$dir/card" '' cuda:0 2 >"$dir/log" 2>&1
+check "graphs of its images agree with the reference" $?
+says 'B = 1: cuda/.*match exact'
+check "by the same plans" $?
+"$dir/card" '' cpu 2 >"$dir/log" 2>&1 && says 'match generic'
+check "and the cpu has none there" $?
 echo "1..$n"
 exit $failed

@@ -1,6 +1,6 @@
 # Who may include whom: data flows one way. TAP, run by prove.
 #
-#   db -> include          runtime -> include, and db in gdr.c alone
+#   db -> include          runtime -> include, and db in open.c alone
 #   generator -> include   tuner -> all of them
 #   nobody includes tuner or tests; lua.h, sqlite3.h, cuda headers in one room
 cd "$(dirname "$0")/.." || exit 1
@@ -34,11 +34,11 @@ sources() {
 
 check "db sees include alone" \
     "$(offenders '[^">]*(runtime|generator|tuner|tests|bench)/' $(sources db))"
-check "runtime sees include and itself; gdr.c sees db" \
+check "runtime sees include and itself; open.c sees db" \
     "$(offenders '[^">]*(generator|tuner|tests|bench|db)/' \
-        $(sources runtime | grep -v '^runtime/gdr\.c$'))"
-check "gdr.c sees neither generator nor tuner" \
-    "$(offenders '[^">]*(generator|tuner|tests|bench)/' runtime/gdr.c)"
+        $(sources runtime | grep -v '^runtime/open\.c$'))"
+check "open.c sees neither generator nor tuner" \
+    "$(offenders '[^">]*(generator|tuner|tests|bench)/' runtime/open.c)"
 check "generator sees include and itself" \
     "$(offenders '[^">]*(runtime|db|tuner|tests|bench)/' $(sources generator))"
 check "nobody but tests and bench sees tuner" \
@@ -46,8 +46,8 @@ check "nobody but tests and bench sees tuner" \
         $(sources include runtime db generator))"
 check "tuner does not see tests or bench" \
     "$(offenders '[^">]*(tests|bench)/' $(sources tuner))"
-check "the public header includes the standard library alone" \
-    "$(offenders '"' include/gdr.h)"
+check "the public headers include the standard library and each other" \
+    "$(offenders '"' include/*.h | grep -v '"gdr.h"')"
 check "lua.h stays in generator" \
     "$(offenders '(lua|lualib|lauxlib)\.h' \
         $(sources include runtime db tuner tests bench examples))"
@@ -74,9 +74,11 @@ for std in "gcc -std=c11 -x c" "g++ -std=c++17 -x c++"; do
         echo "ok $n # SKIP no ${std%% *}"
         continue
     }
-    check "gdr.h compiles alone: $std" \
-        "$($std -Wall -Wextra -Werror -fsyntax-only include/gdr.h 2>&1 |
-            grep -v 'pragma once')"
+    for header in include/*.h; do
+        check "${header##*/} compiles alone: $std" \
+            "$($std -Wall -Wextra -Werror -fsyntax-only "$header" 2>&1 |
+                grep -v 'pragma once')"
+    done
 done
 echo "1..$n"
 exit $failed

@@ -27,12 +27,13 @@ static size_t below(size_t n)
 /* A bundle of the kit's rows. */
 static void make(const kit_place *place, char *path, size_t n)
 {
-    const gdr_bundle_filter all = {.force = 1};
+    const gdr_bundle_options all = {.filter.force = 1};
+    gdr_bundle_sum sum;
     char msg[1024] = "";
 
     kit_database(place->db, 3);
     snprintf(path, n, "%s.gdrb", place->db);
-    if (gdr_bundle_build(place->db, &all, NULL, path, msg, sizeof msg))
+    if (gdr_bundle_build(place->db, &all, path, &sum, msg, sizeof msg))
         fail_msg("%s", msg);
 }
 
@@ -173,7 +174,8 @@ static void changed_code_is_found(void **state)
 static void a_signature_covers_the_rows(void **state)
 {
     const kit_place *place = *state;
-    const gdr_bundle_filter all = {.force = 1};
+    gdr_bundle_options all = {.filter.force = 1};
+    gdr_bundle_sum sum;
     static const char was[] = " / b";
     char keys[200], secret[256], public[256], path[256], msg[1024] = "";
     size_t bytes, at = 0;
@@ -185,8 +187,9 @@ static void a_signature_covers_the_rows(void **state)
     snprintf(secret, sizeof secret, "%s.key", keys);
     snprintf(public, sizeof public, "%s.pub", keys);
     snprintf(path, sizeof path, "%s.gdrb", place->db);
+    all.secret = secret;
     if (gdr_bundle_keygen(keys, msg, sizeof msg) ||
-        gdr_bundle_build(place->db, &all, secret, path, msg, sizeof msg))
+        gdr_bundle_build(place->db, &all, path, &sum, msg, sizeof msg))
         fail_msg("%s", msg);
     data = read_file(path, &bytes);
     while (at + sizeof was <= bytes && memcmp(data + at, was, sizeof was - 1))

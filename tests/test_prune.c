@@ -110,14 +110,15 @@ static int see(void *ctx, const gdr_winner_row *w)
 
 static seen bundle(const kit_place *place, double regret, int kernels)
 {
-    const gdr_bundle_filter f = {
-        .force = 1, .max_regret = regret, .max_kernels = kernels};
+    const gdr_bundle_options o = {
+        .filter = {.force = 1, .max_regret = regret, .max_kernels = kernels}};
+    gdr_bundle_sum sum;
     char path[256], msg[1024] = "";
     gdr_store *st;
     seen s = {.n = 0};
 
     snprintf(path, sizeof path, "%s.gdrb", place->db);
-    if (gdr_bundle_build(place->db, &f, NULL, path, msg, sizeof msg))
+    if (gdr_bundle_build(place->db, &o, path, &sum, msg, sizeof msg))
         fail_msg("%s", msg);
     st = kit_open(path, GDR_STORE_READ);
     assert_ok(st, gdr_store_each_winner(st, see, &s));

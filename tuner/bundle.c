@@ -3,8 +3,8 @@
  * libgdr itself says whether it would take it.
  */
 #include "bundle.h"
-#include "../runtime/gdr_internal.h"
 #include "../runtime/signature.h"
+#include "bundle_c.h"
 #include "bundle_defaults.h"
 
 #include <errno.h>
@@ -20,7 +20,9 @@ enum { ARCHS = 64 };
 /* What is known of a database, and what is wanted of it. */
 typedef struct plan {
     const gdr_bundle_filter *wanted;
-    const char *secret;          /* hex, or NULL */
+    const char *secret; /* hex, or NULL */
+    int as_c;
+    gdr_bundle_sum *sum;
     const char *arch[ARCHS];     /* as the rows spell them */
     const gdr_chip *chip[ARCHS]; /* to compile for; NULL: there are rows */
     int found[ARCHS];
@@ -169,12 +171,51 @@ static gdr_status compile_into(const plan *p, const char *path, char *msg,
     return status;
 }
 
-/* Who signs, and where a failure is told. */
-typedef struct signer {
-    const char *secret; /* hex */
+/* ---- what is in one ---- */
+
+static void add_regrets(const gdr_rows *rows, gdr_bundle_sum *sum)
+{
+    for (uint32_t i = 0; i < rows->n_entries; i++) {
+        const gdr_entry *e = &rows->entry[i];
+
+        if (e->spare || e->problem.x.B == 0)
+            continue;
+        sum->tuned++;
+        sum->slower += e->regret > 0;
+        sum->regret = e->regret > sum->regret ? e->regret : sum->regret;
+    }
+}
+
+/* Of a file that is nothing but usable rows. */
+static gdr_status sum_up(const gdr *g, const char *path, gdr_bundle_sum *sum,
+                         char *msg, size_t n)
+{
+    const gdr_rows *rows = gdr_rows_of(g);
+    struct stat file;
+
+    memset(sum, 0, sizeof *sum);
+    if (rows->n_skipped > 0) {
+        snprintf(msg, n, "%s: %u rows are unusable; the first: %s", path,
+                 (unsigned)rows->n_skipped, rows->note[0]);
+        return GDR_ERR_FORMAT;
+    }
+    sum->bytes = stat(path, &file) ? 0 : file.st_size;
+    sum->plans = rows->n_entries;
+    sum->codes = rows->n_codes;
+    add_regrets(rows, sum);
+    return gdr_digest(g, sum->digest);
+}
+
+/* ---- writing ---- */
+
+/* What is done with a whole file before it takes its place. */
+typedef struct last_step {
+    const char *secret; /* hex; NULL: not signed */
+    const char *name;   /* of the table in C; NULL: it stays a database */
+    gdr_bundle_sum *sum;
     char *msg;
     size_t n;
-} signer;
+} last_step;
 
 static gdr_status put_signature(const char *path, const char *key,
                                 const char *signature, char *msg, size_t n)
@@ -190,37 +231,88 @@ static gdr_status put_signature(const char *path, const char *key,
     return status;
 }
 
-/* Signs what libgdr reads of the file. */
-static gdr_status sign(void *ctx, const char *path)
+/* As libgdr reads it, whoever must have signed what it is going to serve. */
+static gdr_status read_back(const char *path, gdr **g, char *msg, size_t n)
 {
-    const signer *s = ctx;
-    char digest[GDR_DIGEST_TEXT], key[GDR_KEY_TEXT];
-    char signature[GDR_SIGNATURE_TEXT];
-    gdr *g = NULL;
-    gdr_status status = gdr_open(path, &g);
+    gdr_status status = gdr_new(g);
 
     if (status == GDR_OK)
-        status = gdr_digest(g, digest);
+        status = gdr_read_file(*g, path, NULL);
     if (status != GDR_OK)
-        snprintf(s->msg, s->n, "%s", g ? gdr_errmsg(g) : "out of memory");
-    gdr_close(g);
+        snprintf(msg, n, "%s", *g ? gdr_errmsg(*g) : "out of memory");
+    return status;
+}
+
+/* Signs what libgdr reads of the file. */
+static gdr_status sign(const last_step *l, const gdr *g, const char *path)
+{
+    char digest[GDR_DIGEST_TEXT], key[GDR_KEY_TEXT];
+    char signature[GDR_SIGNATURE_TEXT];
+    gdr_status status = gdr_digest(g, digest);
+
     if (status == GDR_OK)
-        status = gdr_signature_make(digest, s->secret, key, signature);
-    return status == GDR_OK ? put_signature(path, key, signature, s->msg, s->n)
+        status = gdr_signature_make(digest, l->secret, key, signature);
+    if (status != GDR_OK)
+        snprintf(l->msg, l->n, "the bundle was not signed");
+    return status == GDR_OK ? put_signature(path, key, signature, l->msg, l->n)
                             : status;
+}
+
+/* In place of the database. */
+static gdr_status turn_into_c(const last_step *l, const gdr *g,
+                              const char *path)
+{
+    FILE *out;
+    gdr_status status;
+
+    if (unlink(path) || !(out = fopen(path, "wxe"))) {
+        snprintf(l->msg, l->n, "%s: %s", path, strerror(errno));
+        return GDR_ERR_IO;
+    }
+    status = gdr_bundle_c_write(gdr_rows_of(g), l->name, out, l->msg, l->n);
+    if ((fflush(out) || ferror(out) || fsync(fileno(out))) &&
+        status == GDR_OK) {
+        status = errno == ENOSPC ? GDR_ERR_FULL : GDR_ERR_IO;
+        snprintf(l->msg, l->n, "%s: %s", path, strerror(errno));
+    }
+    fclose(out);
+    return status;
+}
+
+static gdr_status finish(void *ctx, const char *path)
+{
+    const last_step *l = ctx;
+    gdr *g = NULL;
+    gdr_status status = read_back(path, &g, l->msg, l->n);
+
+    if (status == GDR_OK && l->secret)
+        status = sign(l, g, path);
+    if (status == GDR_OK && l->name)
+        status = turn_into_c(l, g, path);
+    if (status == GDR_OK)
+        status = sum_up(g, path, l->sum, l->msg, l->n);
+    if (l->name) /* kernels as source are other code */
+        l->sum->digest[0] = 0;
+    gdr_close(g);
+    return status;
 }
 
 static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
                                char *msg, size_t n)
 {
-    signer s = {p->secret, msg, n};
+    char name[GDR_BUNDLE_C_NAME];
+    last_step l = {p->secret, NULL, p->sum, msg, n};
     gdr_bundle_filter f = *p->wanted;
     gdr_status status;
 
     msg[0] = 0;
+    if (p->as_c) {
+        gdr_bundle_c_name(path, name);
+        l.name = name;
+    }
     f.arch = p->arch;
-    f.finish = p->secret ? sign : NULL;
-    f.ctx = &s;
+    f.finish = finish;
+    f.ctx = &l;
     status = gdr_store_bundle(st, &f, path);
     if (status != GDR_OK && !msg[0])
         snprintf(msg, n, "%s", gdr_store_errmsg(st));
@@ -258,12 +350,15 @@ static gdr_status compile_and_write(gdr_store *st, const plan *p,
     return status;
 }
 
-gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
-                            const char *secret, const char *path, char *msg,
+gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
+                            const char *path, gdr_bundle_sum *sum, char *msg,
                             size_t n)
 {
     char key[GDR_SECRET_TEXT];
-    plan p = {.wanted = filter, .secret = secret ? key : NULL};
+    plan p = {.wanted = &options->filter,
+              .secret = options->secret ? key : NULL,
+              .as_c = options->as_c,
+              .sum = sum};
     gdr_store *st = NULL;
     gdr_status status = gdr_store_open(db, GDR_STORE_READ, &st);
     int more = 0;
@@ -272,8 +367,8 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
         snprintf(msg, n, "%s",
                  st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
                                              : gdr_strerror(status));
-    if (status == GDR_OK && secret)
-        status = gdr_key_read(secret, sizeof key, key, msg, n);
+    if (status == GDR_OK && options->secret)
+        status = gdr_key_read(options->secret, sizeof key, key, msg, n);
     if (status == GDR_OK)
         status = spell_archs(&p, msg, n);
     if (status == GDR_OK)
@@ -335,25 +430,10 @@ static gdr_status check_pages(const char *path, char *msg, size_t n)
     return status;
 }
 
-static void add_regrets(const gdr_rows *rows, gdr_bundle_sum *sum)
-{
-    for (uint32_t i = 0; i < rows->n_entries; i++) {
-        const gdr_entry *e = &rows->entry[i];
-
-        if (e->spare || e->problem.x.B == 0)
-            continue;
-        sum->tuned++;
-        sum->slower += e->regret > 0;
-        sum->regret = e->regret > sum->regret ? e->regret : sum->regret;
-    }
-}
-
 gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
                              size_t n)
 {
     gdr_status status = check_pages(path, msg, n);
-    const gdr_rows *rows;
-    struct stat file;
     gdr *g = NULL;
 
     memset(sum, 0, sizeof *sum);
@@ -362,19 +442,8 @@ gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
     status = gdr_open(path, &g);
     if (status != GDR_OK)
         snprintf(msg, n, "%s", g ? gdr_errmsg(g) : gdr_strerror(status));
-    rows = status == GDR_OK ? gdr_rows_of(g) : NULL;
-    if (rows && rows->n_skipped > 0) {
-        snprintf(msg, n, "%s: %u rows are unusable; the first: %s", path,
-                 (unsigned)rows->n_skipped, rows->note[0]);
-        status = GDR_ERR_FORMAT;
-    }
-    if (status == GDR_OK && rows) {
-        sum->bytes = stat(path, &file) ? 0 : file.st_size;
-        sum->plans = rows->n_entries;
-        sum->codes = rows->n_codes;
-        add_regrets(rows, sum);
-        status = gdr_digest(g, sum->digest);
-    }
+    else
+        status = sum_up(g, path, sum, msg, n);
     gdr_close(g);
     return status;
 }

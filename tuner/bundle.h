@@ -13,18 +13,24 @@ typedef struct gdr_bundle_sum {
     uint32_t tuned,
         slower;    /* places; those with a plan that is not the fastest */
     double regret; /* the most that one of these costs: 0.03 is 3 % */
-    char digest[GDR_DIGEST_TEXT];
+    char digest[GDR_DIGEST_TEXT]; /* "": of C source */
 } gdr_bundle_sum;
 
+typedef struct gdr_bundle_options {
+    gdr_bundle_filter filter; /* finish and ctx are ours */
+    const char *secret; /* a file of gdr_bundle_keygen whose key signs what
+                           libgdr will read; NULL: not signed */
+    int as_c;           /* C source, see bundle_c.h; it cannot be signed */
+} gdr_bundle_options;
+
 /*
- * filter->arch: "sm_90" is "sm_90a". For a card's architecture that db has
+ * filter.arch: "sm_90" is "sm_90a". For a card's architecture that db has
  * nothing for, the defaults of the problems that db has are compiled, and serve
- * there as defaults. secret: a file of gdr_bundle_keygen whose key signs what
- * libgdr will read, or NULL. GDR_ERR_ARG lists what db has where an arch is
- * neither; GDR_ERR_COMPILE: no NVRTC.
+ * there as defaults. What was written is read again and summed up. GDR_ERR_ARG
+ * lists what db has where an arch is neither; GDR_ERR_COMPILE: no NVRTC.
  */
-gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
-                            const char *secret, const char *path, char *msg,
+gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
+                            const char *path, gdr_bundle_sum *sum, char *msg,
                             size_t n);
 
 /* A new pair of keys: NAME.key, which only the owner may read, and NAME.pub.
@@ -32,7 +38,8 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_filter *filter,
 gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n);
 
 /*
- * Reads all of a bundle and executes nothing: pages, rows, the SHA-256 of each
+ * Reads all of a bundle and executes nothing: signature where $GDR_VERIFY_KEY
+ * asks for one, pages, rows, the SHA-256 of each
  * code, that this libgdr could load it. GDR_ERR_FORMAT with the first fault.
  */
 gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,

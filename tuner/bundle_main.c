@@ -31,6 +31,7 @@ static const char usage_text[] =
     "  --max-kernels N   of a static problem, whatever that costs\n"
     "  --sign KEY        build: signed with the key of this file\n"
     "  --verify-key PUB  verify: signed by this one ($GDR_VERIFY_KEY)\n"
+    "  --format db|c     a file for gdr_open, or C source to link (db)\n"
     "  --force           in place of a file that is there\n"
     "  --json            what is in it as one JSON object\n"
     "  --help, --version\n"
@@ -41,9 +42,9 @@ static const char usage_text[] =
     "environment.\n";
 
 typedef struct request {
-    const char *db, *output, *secret;
+    const char *db, *output;
     const char *arch[MOST], *statics[MOST];
-    gdr_bundle_filter filter;
+    gdr_bundle_options build;
     int json;
     char *archs; /* the list, cut up */
 } request;
@@ -69,14 +70,14 @@ static int take_archs(request *r, const char *list)
     r->archs = strdup(list);
     if (!r->archs)
         return fail("out of memory");
-    r->filter.n_arch = 0;
+    r->build.filter.n_arch = 0;
     for (char *one = strtok_r(r->archs, ",", &save); one;
          one = strtok_r(NULL, ",", &save)) {
-        if (r->filter.n_arch == MOST)
+        if (r->build.filter.n_arch == MOST)
             return fail("--arch: more than %d", MOST);
-        r->arch[r->filter.n_arch++] = one;
+        r->arch[r->build.filter.n_arch++] = one;
     }
-    return r->filter.n_arch ? 0 : fail("--arch: an empty list");
+    return r->build.filter.n_arch ? 0 : fail("--arch: an empty list");
 }
 
 static int take_statics(request *r, const char *text)
@@ -90,9 +91,9 @@ static int take_statics(request *r, const char *text)
         return fail("--only '%s': without extents, a bundle has all of a "
                     "static problem or nothing",
                     text);
-    if (r->filter.n_statics == MOST)
+    if (r->build.filter.n_statics == MOST)
         return fail("--only: more than %d", MOST);
-    r->statics[r->filter.n_statics++] = text;
+    r->statics[r->build.filter.n_statics++] = text;
     return 0;
 }
 
@@ -105,7 +106,7 @@ static int take_regret(request *r, const char *text)
 
     if (end == text || (*end && !percent) || !(x >= 0 && x <= 1000))
         return fail("--max-regret %s: a share such as 5%% is needed", text);
-    r->filter.max_regret = percent ? x / 100 : x;
+    r->build.filter.max_regret = percent ? x / 100 : x;
     return 0;
 }
 
@@ -116,8 +117,16 @@ static int take_kernels(request *r, const char *text)
 
     if (end == text || *end || n < 1 || n > 1000)
         return fail("--max-kernels %s: a number of 1 or more is needed", text);
-    r->filter.max_kernels = (int)n;
+    r->build.filter.max_kernels = (int)n;
     return 0;
+}
+
+static int take_format(request *r, const char *text)
+{
+    r->build.as_c = !strcmp(text, "c");
+    return r->build.as_c || !strcmp(text, "db")
+               ? 0
+               : fail("--format %s: db or c is needed", text);
 }
 
 static int read_options(request *r, int argc, char **argv)
@@ -127,9 +136,9 @@ static int read_options(request *r, int argc, char **argv)
         {"only", 1, NULL, 's'},       {"output", 1, NULL, 'o'},
         {"max-regret", 1, NULL, 'r'}, {"max-kernels", 1, NULL, 'n'},
         {"sign", 1, NULL, 'k'},       {"verify-key", 1, NULL, 'p'},
-        {"force", 0, NULL, 'f'},      {"json", 0, NULL, 'j'},
-        {"help", 0, NULL, 'h'},       {"version", 0, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"format", 1, NULL, 'c'},     {"force", 0, NULL, 'f'},
+        {"json", 0, NULL, 'j'},       {"help", 0, NULL, 'h'},
+        {"version", 0, NULL, 'v'},    {NULL, 0, NULL, 0},
     };
     int bad = 0, found;
 
@@ -154,14 +163,17 @@ static int read_options(request *r, int argc, char **argv)
         case 'n':
             bad = take_kernels(r, optarg);
             break;
+        case 'c':
+            bad = take_format(r, optarg);
+            break;
         case 'k':
-            r->secret = optarg;
+            r->build.secret = optarg;
             break;
         case 'p':
             setenv("GDR_VERIFY_KEY", optarg, 1); /* libgdr asks for it */
             break;
         case 'f':
-            r->filter.force = 1;
+            r->build.filter.force = 1;
             break;
         case 'j':
             r->json = 1;
@@ -178,8 +190,8 @@ static int read_options(request *r, int argc, char **argv)
         default:
             bad = fail("%s: no such option; see --help", argv[optind - 1]);
         }
-    r->filter.arch = r->arch;
-    r->filter.statics = r->statics;
+    r->build.filter.arch = r->arch;
+    r->build.filter.statics = r->statics;
     return bad;
 }
 
@@ -201,9 +213,9 @@ static int print_sum(const request *r, const char *path,
     json_t *o;
 
     if (!r->json) {
-        printf("%s: %u plans, %u codes, %.1f KiB, digest %.16s\n", path,
+        printf("%s: %u plans, %u codes, %.1f KiB%s%.16s\n", path,
                (unsigned)s->plans, (unsigned)s->codes, (double)s->bytes / 1024,
-               s->digest);
+               *s->digest ? ", digest " : "", s->digest);
         if (s->slower)
             printf("%u of %u tuned places have a plan that is slower than the "
                    "fastest, by %.1f %% at most\n",
@@ -218,7 +230,8 @@ static int print_sum(const request *r, const char *path,
     json_object_set_new(o, "slower", json_integer(s->slower));
     json_object_set_new(o, "regret", json_real(s->regret));
     json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
-    json_object_set_new(o, "digest", gdr_json_text(s->digest));
+    if (*s->digest)
+        json_object_set_new(o, "digest", gdr_json_text(s->digest));
     gdr_json_line(o, stdout);
     return 0;
 }
@@ -236,23 +249,26 @@ static int verify(const request *r, const char *path)
     return print_sum(r, path, &sum);
 }
 
-/* What was written is read again before anybody relies on it. */
 static int build(const request *r)
 {
     char path[PATH_MAX], msg[2048] = "";
+    gdr_bundle_sum sum;
     gdr_status status;
 
     if (!r->output)
         return fail("build: -o FILE is missing");
+    if (r->build.as_c && r->build.secret)
+        return fail("--sign: C source is not signed; it is as safe as the "
+                    "program that it is compiled into");
     status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
     if (status == GDR_OK)
-        status = gdr_bundle_build(path, &r->filter, r->secret, r->output, msg,
-                                  sizeof msg);
+        status =
+            gdr_bundle_build(path, &r->build, r->output, &sum, msg, sizeof msg);
     if (status != GDR_OK) {
         fail("%s", msg);
         return exit_code(status, path);
     }
-    return verify(r, r->output);
+    return print_sum(r, r->output, &sum);
 }
 
 static int show(const request *r, const char *path)
