@@ -260,6 +260,14 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *filter,
 /* All of it, to a file that is not there yet. */
 gdr_status gdr_store_copy(gdr_store *from, const char *path);
 
+/*
+ * Adds the choices and defaults of another database, with their code, to this
+ * one; neither trials nor signatures come along. Of two choices for a problem
+ * on a device the later stays, of two of one second the one that is here. A
+ * device keeps the defaults of a static problem that it has.
+ */
+gdr_status gdr_store_merge(gdr_store *to, gdr_store *from);
+
 /* Hex, as schema.sql has it. A key's newer signature replaces the old. */
 gdr_status gdr_store_put_signature(gdr_store *st, const char *key,
                                    const char *signature);

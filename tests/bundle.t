@@ -154,6 +154,22 @@ is "as JSON, too" 1 '"before":null,"after":"cpu/'
 bundle diff "$dir/b.gdrb" "$dir/none.gdrb"
 is "nothing to compare with" 2 'none.gdrb'
 
+# One file from several.
+bundle build --db "$dir/gdr.db" -o "$dir/one.gdrb" --only $s
+bundle merge "$dir/one.gdrb" "$dir/a.gdrb" -o "$dir/both.gdrb"
+is "bundles are merged" 0 'plans'
+bundle diff "$dir/b.gdrb" "$dir/both.gdrb"
+is "their parts give the whole" 0 '^0 plans differ'
+bundle merge "$dir/one.gdrb" "$dir/gdr.db" "$dir/a.gdrb" -o "$dir/both.gdrb" --force
+bundle diff "$dir/b.gdrb" "$dir/both.gdrb"
+is "databases, too" 0 '^0 plans differ'
+bundle merge "$dir/one.gdrb" "$dir/none.gdrb" -o "$dir/m.gdrb"
+is "a file that is not there" 2 'none.gdrb'
+bundle merge "$dir/one.gdrb" "$dir/a.gdrb"
+is "no name for it" 2 '-o FILE is missing'
+bundle merge "$dir/one.gdrb" "$dir/a.gdrb" -o "$dir/m.gdrb" --max-regret 5%
+is "trials stay behind" 2 'needs trials'
+
 # Who vouches for it. What others can write is taken by its signature alone.
 run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us &&
     '$PWD/$build/gdr-bundle' keygen them"

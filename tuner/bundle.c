@@ -155,14 +155,24 @@ static int lacks(plan *p, const char *db, char *msg, size_t n)
     return any;
 }
 
+static gdr_status open_for(const char *path, gdr_store_mode mode,
+                           gdr_store **st, char *msg, size_t n)
+{
+    gdr_status status = gdr_store_open(path, mode, st);
+
+    if (status != GDR_OK)
+        snprintf(msg, n, "%s",
+                 *st && *gdr_store_errmsg(*st) ? gdr_store_errmsg(*st)
+                                               : gdr_strerror(status));
+    return status;
+}
+
 static gdr_status compile_into(const plan *p, const char *path, char *msg,
                                size_t n)
 {
     gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(path, GDR_STORE_WRITE, &st);
+    gdr_status status = open_for(path, GDR_STORE_WRITE, &st, msg, n);
 
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s", st ? gdr_store_errmsg(st) : "out of memory");
     for (int i = 0; i < p->wanted->n_arch && status == GDR_OK; i++)
         if (p->chip[i])
             status =
@@ -337,12 +347,8 @@ static gdr_status compile_and_write(gdr_store *st, const plan *p,
         snprintf(msg, n, "%s", gdr_store_errmsg(st));
     if (status == GDR_OK)
         status = compile_into(p, copy, msg, n);
-    if (status == GDR_OK) {
-        status = gdr_store_open(copy, GDR_STORE_READ, &more);
-        if (status != GDR_OK)
-            snprintf(msg, n, "%s",
-                     more ? gdr_store_errmsg(more) : "out of memory");
-    }
+    if (status == GDR_OK)
+        status = open_for(copy, GDR_STORE_READ, &more, msg, n);
     if (status == GDR_OK)
         status = write_bundle(more, p, path, msg, n);
     gdr_store_close(more);
@@ -350,38 +356,127 @@ static gdr_status compile_and_write(gdr_store *st, const plan *p,
     return status;
 }
 
+static gdr_status open_plan(plan *p, const gdr_bundle_options *options,
+                            char key[GDR_SECRET_TEXT], gdr_bundle_sum *sum,
+                            char *msg, size_t n)
+{
+    *p = (plan){.wanted = &options->filter,
+                .secret = options->secret ? key : NULL,
+                .as_c = options->as_c,
+                .sum = sum};
+    if (options->secret) {
+        gdr_status status =
+            gdr_key_read(options->secret, GDR_SECRET_TEXT, key, msg, n);
+        if (status != GDR_OK)
+            return status;
+    }
+    return spell_archs(p, msg, n);
+}
+
 gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
                             const char *path, gdr_bundle_sum *sum, char *msg,
                             size_t n)
 {
     char key[GDR_SECRET_TEXT];
-    plan p = {.wanted = &options->filter,
-              .secret = options->secret ? key : NULL,
-              .as_c = options->as_c,
-              .sum = sum};
+    plan p;
     gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(db, GDR_STORE_READ, &st);
+    gdr_status status = open_for(db, GDR_STORE_READ, &st, msg, n);
     int more = 0;
 
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s",
-                 st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
-                                             : gdr_strerror(status));
-    if (status == GDR_OK && options->secret)
-        status = gdr_key_read(options->secret, sizeof key, key, msg, n);
     if (status == GDR_OK)
-        status = spell_archs(&p, msg, n);
-    if (status == GDR_OK)
+        status = open_plan(&p, options, key, sum, msg, n);
+    if (status == GDR_OK) {
         status = look(st, &p, msg, n);
-    if (status == GDR_OK && (more = lacks(&p, db, msg, n)) < 0)
-        status = GDR_ERR_ARG;
-    if (status == GDR_OK)
-        status = more ? compile_and_write(st, &p, path, msg, n)
-                      : write_bundle(st, &p, path, msg, n);
+        if (status == GDR_OK && (more = lacks(&p, db, msg, n)) < 0)
+            status = GDR_ERR_ARG;
+        if (status == GDR_OK)
+            status = more ? compile_and_write(st, &p, path, msg, n)
+                          : write_bundle(st, &p, path, msg, n);
+        free(p.statics);
+    }
     gdr_store_close(st);
-    free(p.statics);
     return status;
 }
+
+/* ---- merging ---- */
+
+/* A file that is not whole is not merged into anything. */
+static gdr_status open_whole(const char *path, gdr_store **st, char *msg,
+                             size_t n)
+{
+    gdr_status status = open_for(path, GDR_STORE_READ, st, msg, n);
+
+    if (status == GDR_OK) {
+        status = gdr_store_verify(*st);
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s", gdr_store_errmsg(*st));
+    }
+    return status;
+}
+
+static gdr_status start_with(const char *first, const char *copy, char *msg,
+                             size_t n)
+{
+    gdr_store *st = NULL;
+    gdr_status status = open_whole(first, &st, msg, n);
+
+    if (status == GDR_OK) {
+        status = gdr_store_copy(st, copy);
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    }
+    gdr_store_close(st);
+    return status;
+}
+
+static gdr_status add_to(gdr_store *to, const char *path, char *msg, size_t n)
+{
+    gdr_store *st = NULL;
+    gdr_status status = open_whole(path, &st, msg, n);
+
+    if (status == GDR_OK) {
+        status = gdr_store_merge(to, st);
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s", gdr_store_errmsg(to));
+    }
+    gdr_store_close(st);
+    return status;
+}
+
+static gdr_status merge_into(const char *copy, const char *const *from,
+                             int n_from, char *msg, size_t n)
+{
+    gdr_store *to = NULL;
+    gdr_status status = start_with(from[0], copy, msg, n);
+
+    if (status == GDR_OK)
+        status = open_for(copy, GDR_STORE_WRITE, &to, msg, n);
+    for (int i = 1; i < n_from && status == GDR_OK; i++)
+        status = add_to(to, from[i], msg, n);
+    gdr_store_close(to);
+    return status;
+}
+
+gdr_status gdr_bundle_merge(const char *const *from, int n_from,
+                            const gdr_bundle_options *options, const char *path,
+                            gdr_bundle_sum *sum, char *msg, size_t n)
+{
+    char copy[4096];
+    gdr_status status;
+
+    if (snprintf(copy, sizeof copy, "%s.merge-%ld", path, (long)getpid()) >=
+        (int)sizeof copy) {
+        snprintf(msg, n, "the bundle's path is too long");
+        return GDR_ERR_ARG;
+    }
+    status = merge_into(copy, from, n_from, msg, n);
+    if (status == GDR_OK)
+        status = gdr_bundle_build(copy, options, path, sum, msg, n);
+    unlink(copy);
+    return status;
+}
+
+/* ---- keys ---- */
 
 /* 0: written, whole and only now. */
 static int write_new(const char *path, mode_t mode, const char *line)

@@ -33,6 +33,15 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
                             const char *path, gdr_bundle_sum *sum, char *msg,
                             size_t n);
 
+/*
+ * The same of several databases or bundles, each verified before: of two
+ * choices for a problem on a device the later, of two of one second the first
+ * file's; defaults of the first file that has any. Signatures do not come along.
+ */
+gdr_status gdr_bundle_merge(const char *const *from, int n_from,
+                            const gdr_bundle_options *options, const char *path,
+                            gdr_bundle_sum *sum, char *msg, size_t n);
+
 /* A new pair of keys: NAME.key, which only the owner may read, and NAME.pub.
  * GDR_ERR_ARG: one of them is there. */
 gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n);

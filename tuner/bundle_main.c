@@ -18,9 +18,14 @@
 enum { EXIT_DAMAGED = 1, EXIT_USAGE = 2, MOST = 64 };
 
 static const char usage_text[] =
-    "usage: gdr-bundle build [options] -o FILE   winners and defaults alone\n"
-    "       gdr-bundle verify [--json] FILE      is it whole? executes "
+    "usage: gdr-bundle build [options] -o FILE     winners and defaults alone\n"
+    "       gdr-bundle merge [options] A B... -o FILE  those of several files\n"
+    "       gdr-bundle verify [options] FILE      is it whole? executes "
     "nothing\n"
+    "       gdr-bundle show FILE                  the winners\n"
+    "       gdr-bundle diff A B                   what B would change\n"
+    "       gdr-bundle keygen NAME                NAME.key signs, NAME.pub "
+    "verifies\n"
     "\n"
     "  --db FILE         what to take them from ($GDR_DB, else the user's)\n"
     "  --arch A,B,...    devices of these alone: sm_90a, x86-64\n"
@@ -29,17 +34,15 @@ static const char usage_text[] =
     "  --max-regret R    fewer codes: slower than the fastest by R at most "
     "(5%)\n"
     "  --max-kernels N   of a static problem, whatever that costs\n"
+    "  --format db|c     a file for gdr_open, or C source to link (db)\n"
     "  --sign KEY        build: signed with the key of this file\n"
     "  --verify-key PUB  verify: signed by this one ($GDR_VERIFY_KEY)\n"
-    "  --format db|c     a file for gdr_open, or C source to link (db)\n"
     "  --force           in place of a file that is there\n"
-    "  --json            what is in it as one JSON object\n"
+    "  --json            JSON instead of words\n"
     "  --help, --version\n"
     "\n"
-    "A bundle is a database: GDR_DB=FILE serves it. Exit code: 0, 1 damaged, "
-    "different or nothing to put in, 2 "
-    "usage or\n"
-    "environment.\n";
+    "A bundle is a database: GDR_DB=FILE serves it. Exit code: 0, 1 damaged,\n"
+    "different or nothing to put in, 2 usage or environment.\n";
 
 typedef struct request {
     const char *db, *output;
@@ -192,6 +195,9 @@ static int read_options(request *r, int argc, char **argv)
         }
     r->build.filter.arch = r->arch;
     r->build.filter.statics = r->statics;
+    if (!bad && r->build.as_c && r->build.secret)
+        bad = fail("--sign: C source is not signed; it is as safe as the "
+                   "program that it is compiled into");
     return bad;
 }
 
@@ -257,9 +263,6 @@ static int build(const request *r)
 
     if (!r->output)
         return fail("build: -o FILE is missing");
-    if (r->build.as_c && r->build.secret)
-        return fail("--sign: C source is not signed; it is as safe as the "
-                    "program that it is compiled into");
     status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
     if (status == GDR_OK)
         status =
@@ -267,6 +270,30 @@ static int build(const request *r)
     if (status != GDR_OK) {
         fail("%s", msg);
         return exit_code(status, path);
+    }
+    return print_sum(r, r->output, &sum);
+}
+
+static int merge(const request *r, char **from, int n_from)
+{
+    char msg[2048] = "";
+    gdr_bundle_sum sum;
+    gdr_status status;
+
+    if (!r->output)
+        return fail("merge: -o FILE is missing");
+    if (r->build.filter.max_regret > 0 || r->build.filter.max_kernels > 0)
+        return fail("merge: %s needs trials, which a bundle has not: give it "
+                    "to build, for each file",
+                    r->build.filter.max_regret > 0 ? "--max-regret"
+                                                   : "--max-kernels");
+    status = gdr_bundle_merge((const char *const *)from, n_from, &r->build,
+                              r->output, &sum, msg, sizeof msg);
+    if (status != GDR_OK) {
+        fail("%s", msg);
+        for (int i = 1; i < n_from && access(from[0], F_OK) == 0; i++)
+            from[0] = from[i];
+        return exit_code(status, from[0]);
     }
     return print_sum(r, r->output, &sum);
 }
@@ -364,6 +391,8 @@ int main(int argc, char **argv)
         code = show(&r, argv[optind + 1]);
     else if (!code && words == 3 && !strcmp(argv[optind], "diff"))
         code = diff(&r, argv[optind + 1], argv[optind + 2]);
+    else if (!code && words >= 3 && !strcmp(argv[optind], "merge"))
+        code = merge(&r, argv + optind + 1, words - 1);
     else if (!code && words == 2 && !strcmp(argv[optind], "keygen"))
         code = keygen(argv[optind + 1]);
     else if (!code) {
