@@ -36,7 +36,8 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
 /*
  * The same of several databases or bundles, each verified before: of two
  * choices for a problem on a device the later, of two of one second the first
- * file's; defaults of the first file that has any. Signatures do not come along.
+ * file's; defaults of the first file that has any. Signatures do not come
+ * along.
  */
 gdr_status gdr_bundle_merge(const char *const *from, int n_from,
                             const gdr_bundle_options *options, const char *path,
