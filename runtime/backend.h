@@ -36,10 +36,12 @@ typedef struct gdr_backend {
     /* May code that needs this ISA text (image.isa) run here? */
     int (*loadable)(const void *dev, const char *isa);
     /* Makes `entry` of an image launchable. The bytes are copied or mapped, and
-     * equal bytes are loaded once. bytes 0: code points to a gdr_cpu_kernel of
-     * this process; GDR_ERR_NOT_FOUND if the device runs none. */
+     * equal bytes are loaded once. */
     gdr_status (*load)(void *dev, const void *code, size_t bytes,
                        const char *entry, void **kernel, char *msg, size_t n);
+    /* The same for a function of this process. NULL: the device runs none. */
+    gdr_status (*adopt)(void *dev, gdr_cpu_kernel run, void **kernel, char *msg,
+                        size_t n);
     void (*unload)(void *dev, void *kernel);
     /* Does what the kernel's first launch would do beside launching. NULL:
      * nothing. GDR_ERR_LOAD when only a launch can. */

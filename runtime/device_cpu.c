@@ -93,30 +93,43 @@ static gdr_status find_symbol(const image *i, const char *entry,
     return GDR_OK;
 }
 
+/* Takes over the image. */
+static gdr_status add_kernel(device *d, gdr_cpu_kernel run, image *i,
+                             void **out, char *msg, size_t n)
+{
+    kernel *k = malloc(sizeof *k);
+    *out = k;
+    if (!k) {
+        put_image(d, i);
+        return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "no memory for a kernel");
+    }
+    *k = (kernel){d->kernels, run, i};
+    d->kernels = k;
+    return GDR_OK;
+}
+
+static gdr_status adopt(void *dev, gdr_cpu_kernel run, void **out, char *msg,
+                        size_t n)
+{
+    return add_kernel(dev, run, NULL, out, msg, n);
+}
+
 static gdr_status load(void *dev, const void *code, size_t bytes,
                        const char *entry, void **out, char *msg, size_t n)
 {
     device *d = dev;
-    gdr_status status = GDR_OK;
-    kernel *k = calloc(1, sizeof *k);
+    image *i = NULL;
+    gdr_cpu_kernel run = NULL;
+    gdr_status status = get_image(d, code, bytes, &i, msg, n);
     *out = NULL;
-    if (!k)
-        return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "no memory for a kernel");
-    if (bytes == 0)
-        k->run = *(const gdr_cpu_kernel *)code;
-    else
-        status = get_image(d, code, bytes, &k->image, msg, n);
-    if (status == GDR_OK && k->image)
-        status = find_symbol(k->image, entry, &k->run, msg, n);
+    if (status != GDR_OK || !i)
+        return status;
+    status = find_symbol(i, entry, &run, msg, n);
     if (status != GDR_OK) {
-        put_image(d, k->image);
-        free(k);
+        put_image(d, i);
         return status;
     }
-    k->next = d->kernels;
-    d->kernels = k;
-    *out = k;
-    return GDR_OK;
+    return add_kernel(d, run, i, out, msg, n);
 }
 
 static void unload(void *dev, void *kernel_handle)
@@ -294,6 +307,7 @@ const gdr_backend gdr_backend_cpu = {
     .info = info,
     .loadable = loadable,
     .load = load,
+    .adopt = adopt,
     .unload = unload,
     .ready = ready,
     .launch = launch,

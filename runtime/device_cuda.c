@@ -251,9 +251,6 @@ static gdr_status load(void *dev, const void *code, size_t bytes,
     int entered;
 
     *out = NULL;
-    if (bytes == 0)
-        return gdr_fail(GDR_ERR_NOT_FOUND, msg, n,
-                        "%s: a card runs no kernel of the cpu", entry);
     status = gdr_cuda_retain(d, msg, n);
     if (status != GDR_OK)
         return status;

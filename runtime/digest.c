@@ -47,7 +47,7 @@ static void hash_code(const gdr_code *code, unsigned char out[BYTES])
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
             add_text(&h, texts[k]);
         add_number(&h, (int64_t)code->step[i].bytes);
-        if (code->step[i].bytes > 0)
+        if (code->step[i].image)
             crypto_hash_sha256_update(&h, code->step[i].image,
                                       code->step[i].bytes);
     }

@@ -37,9 +37,10 @@ static gdr_status parse_geometry(const gdr_step_text *text, gdr_geometry *g,
     return GDR_OK;
 }
 
-gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
-                               const void *code, size_t bytes, char *msg,
-                               size_t n)
+/* code NULL: run. */
+static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
+                           const void *code, size_t bytes, gdr_cpu_kernel run,
+                           char *msg, size_t n)
 {
     gdr_geometry geometry;
     void *kernel = NULL;
@@ -49,14 +50,32 @@ gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
     gdr_status status = parse_geometry(text, &geometry, msg, n);
     if (status != GDR_OK)
         return status;
-    status =
-        r->backend->load(r->dev, code, bytes, text->entry, &kernel, msg, n);
+    status = code ? r->backend->load(r->dev, code, bytes, text->entry, &kernel,
+                                     msg, n)
+                  : r->backend->adopt(r->dev, run, &kernel, msg, n);
     if (status != GDR_OK)
         return status;
     r->step[r->n_steps].geometry = geometry;
     r->step[r->n_steps].kernel = kernel;
     r->n_steps++;
     return GDR_OK;
+}
+
+gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
+                               const void *code, size_t bytes, char *msg,
+                               size_t n)
+{
+    return add_step(r, text, code, bytes, NULL, msg, n);
+}
+
+gdr_status gdr_recipe_add_kernel(gdr_recipe *r, const gdr_step_text *text,
+                                 gdr_cpu_kernel run, char *msg, size_t n)
+{
+    if (!r->backend->adopt)
+        return gdr_fail(GDR_ERR_NOT_FOUND, msg, n,
+                        "a device of kind %s runs no kernel of the cpu",
+                        r->backend->kind);
+    return add_step(r, text, NULL, 0, run, msg, n);
 }
 
 void gdr_recipe_unload(gdr_recipe *r)
@@ -72,7 +91,6 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
 {
     const gdr_step_text text = {.entry = "gdr_generic_recurrent",
                                 .grid_x = GDR_GENERIC_GRID};
-    static const gdr_cpu_kernel kernel = gdr_generic_recurrent;
     *r = (gdr_recipe){
         .s = *s,
         .backend = backend,
@@ -86,7 +104,7 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
         .regret = -1,
         .generic = 1,
     };
-    return gdr_recipe_add_step(r, &text, &kernel, 0, NULL, 0);
+    return gdr_recipe_add_kernel(r, &text, gdr_generic_recurrent, NULL, 0);
 }
 
 /* ---- launching ---------------------------------------------------------- */

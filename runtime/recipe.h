@@ -33,11 +33,14 @@ typedef struct gdr_recipe {
     int generic; /* kernels want gdr_generic_params */
 } gdr_recipe;
 
-/* Parses the geometry and loads the code of the next step; bytes 0: code points
- * to a gdr_cpu_kernel. */
+/* Parses the geometry and loads the code of the next step. */
 gdr_status gdr_recipe_add_step(gdr_recipe *r, const gdr_step_text *text,
                                const void *code, size_t bytes, char *msg,
                                size_t n);
+/* The same with a function of this process. GDR_ERR_NOT_FOUND: the device runs
+ * none. */
+gdr_status gdr_recipe_add_kernel(gdr_recipe *r, const gdr_step_text *text,
+                                 gdr_cpu_kernel run, char *msg, size_t n);
 /* Harmless on a zeroed recipe, and twice. */
 void gdr_recipe_unload(gdr_recipe *r);
 

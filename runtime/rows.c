@@ -317,12 +317,9 @@ static int check_step(const gdr_code *code, int64_t n,
     return !why[0];
 }
 
-/* Copies a checked step behind the others. */
-static gdr_status keep_step(gdr_rows *rows, gdr_code *code,
-                            const gdr_step_text *text, const char *isa,
-                            const void *image, size_t bytes)
+static gdr_status keep_texts(gdr_rows *rows, gdr_step_text *t,
+                             const gdr_step_text *text)
 {
-    gdr_step_text *t = &code->step[code->n_steps].text;
     const char **kept[TERMS] = {&t->grid_x, &t->grid_y, &t->grid_z,
                                 &t->block,  &t->smem,   &t->workspace,
                                 &t->pdl};
@@ -333,29 +330,32 @@ static gdr_status keep_step(gdr_rows *rows, gdr_code *code,
         if (!(*kept[i] = keep_text(rows, term[i])))
             return GDR_ERR_NO_MEMORY;
     t->entry = keep_text(rows, text->entry);
-    code->step[code->n_steps].isa = keep_text(rows, isa);
-    code->step[code->n_steps].image =
-        keep(rows, image, bytes ? bytes : sizeof(gdr_cpu_kernel));
-    code->step[code->n_steps].bytes = bytes;
-    if (!t->entry || !code->step[code->n_steps].isa ||
-        !code->step[code->n_steps].image)
-        return GDR_ERR_NO_MEMORY;
-    code->n_steps++;
-    return GDR_OK;
+    return t->entry ? GDR_OK : GDR_ERR_NO_MEMORY;
 }
 
+/* Copies a step behind the others. image NULL: run. */
 static gdr_status put_step(gdr_rows *rows, uint32_t id, int64_t n,
                            const gdr_step_text *text, const char *isa,
-                           const void *image, size_t bytes)
+                           const void *image, size_t bytes, gdr_cpu_kernel run)
 {
     gdr_code *code = rows->code[id];
     char why[384];
+    int at;
 
     if (code->why)
         return GDR_OK;
     if (!check_step(code, n, text, isa, why, sizeof why))
         return gdr_rows_refuse_code(rows, id, why);
-    return keep_step(rows, code, text, isa, image, bytes);
+    at = code->n_steps;
+    code->step[at].isa = keep_text(rows, isa);
+    code->step[at].image = image ? keep(rows, image, bytes) : NULL;
+    code->step[at].bytes = bytes;
+    code->step[at].run = run;
+    if (keep_texts(rows, &code->step[at].text, text) || !code->step[at].isa ||
+        (image && !code->step[at].image))
+        return GDR_ERR_NO_MEMORY;
+    code->n_steps++;
+    return GDR_OK;
 }
 
 gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
@@ -365,7 +365,7 @@ gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
     char why[96];
 
     if (image && bytes >= 1 && bytes <= image_max)
-        return put_step(rows, id, n, text, isa, image, (size_t)bytes);
+        return put_step(rows, id, n, text, isa, image, (size_t)bytes, NULL);
     gdr_fail(GDR_ERR_FORMAT, why, sizeof why,
              "step %" PRId64 " has %" PRId64 " bytes of code", n,
              image ? bytes : 0);
@@ -374,7 +374,7 @@ gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
 
 gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
                                const gdr_step_text *text, const char *isa,
-                               gdr_cpu_kernel kernel)
+                               gdr_cpu_kernel run)
 {
-    return put_step(rows, id, n, text, isa, &kernel, 0);
+    return put_step(rows, id, n, text, isa, NULL, 0, run);
 }

@@ -28,7 +28,8 @@ typedef struct gdr_code {
         gdr_step_text text;
         const char *isa;
         const void *image;
-        size_t bytes; /* 0: image points to a gdr_cpu_kernel */
+        size_t bytes;
+        gdr_cpu_kernel run; /* where there is no image */
     } step[GDR_RECIPE_STEPS];
 } gdr_code;
 
@@ -88,7 +89,7 @@ gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
 /* The same, where the code is a function of this process. */
 gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
                                const gdr_step_text *text, const char *isa,
-                               gdr_cpu_kernel kernel);
+                               gdr_cpu_kernel run);
 
 /* The code of this id is unusable, because ... */
 gdr_status gdr_rows_refuse_code(gdr_rows *rows, uint32_t id, const char *why);

@@ -36,9 +36,12 @@ static gdr_status load_code(const gdr_code *code, gdr_recipe *r, char *msg,
                             size_t n)
 {
     for (int i = 0; i < code->n_steps; i++) {
+        const gdr_step_text *text = &code->step[i].text;
         gdr_status status =
-            gdr_recipe_add_step(r, &code->step[i].text, code->step[i].image,
-                                code->step[i].bytes, msg, n);
+            code->step[i].image
+                ? gdr_recipe_add_step(r, text, code->step[i].image,
+                                      code->step[i].bytes, msg, n)
+                : gdr_recipe_add_kernel(r, text, code->step[i].run, msg, n);
         if (status) {
             gdr_recipe_unload(r);
             return status;

@@ -103,6 +103,15 @@ else
         "$build/gdr-tune" explain "$s / b2t1hk1hv2" --device cuda:0 \
         --db "$dir/cards.gdrb"
     is "and a newer one PTX" 0 'match *ptx: '
+    # the fake driver computes cubins, not PTX
+    env LD_LIBRARY_PATH="$PWD/$build/tests/fake" FAKE_CUDA=devices=1 \
+        "$build/gdr-bundle" verify --run "$dir/cards.gdrb" >"$dir/out" 2>&1
+    run grep '^ok on cuda:0: cuda/' "$dir/out"
+    is "each code runs where it can" 0
+    run grep '^ok on cpu: ' "$dir/out"
+    is "on every device that is here" 0
+    run tail -n 1 "$dir/out"
+    is "others wait for a device of theirs" 0 '[1-9][0-9]* codes that no device'
     run "$build/gdr-tune" explain "$s / b2t1hk1hv2" --device cpu \
         --db "$dir/cards.gdrb"
     is "the cpu keeps what was tuned" 0 'exact: '
@@ -121,6 +130,27 @@ bundle build --db "$dir/gdr.db" --max-regret much -o "$dir/g.gdrb"
 is "a regret that is none" 2 'a share such as 5%'
 bundle build --db "$dir/gdr.db" --max-kernels 0 -o "$dir/g.gdrb"
 is "no kernels" 2 'a number of 1 or more'
+
+# Right where it was tuned: right here?
+bundle verify --run "$dir/b.gdrb"
+is "each code is checked again" 0 '^[0-9]* codes: [1-9][0-9]* checks, 0 failed; 0 codes'
+bundle verify --run --json "$dir/b.gdrb"
+is "as JSON, too" 0 '"outcome":"ok"'
+bundle verify --device cuda:7 "$dir/b.gdrb"
+is "a device that is not here" 2 ''
+cat >"$dir/swap.py" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+one, two = (r[0] for r in db.execute("select distinct image from step limit 2"))
+db.execute("update step set image = ? where image = ?", (two, one))
+db.commit()
+END
+cp "$dir/b.gdrb" "$dir/swapped.gdrb" && chmod 644 "$dir/swapped.gdrb"
+run python3 "$dir/swap.py" "$dir/swapped.gdrb"
+bundle verify "$dir/swapped.gdrb"
+is "code of another problem has good hashes" 0
+bundle verify --run "$dir/swapped.gdrb"
+is "and wrong results" 1 '^wrong on cpu: cpu/recurrent .*expected'
 
 # C source, for engines that link everything. decode_loop.t compiles it.
 bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c"

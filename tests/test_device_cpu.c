@@ -425,12 +425,11 @@ static void threads_launch_at_once(void **state)
 
 static void impossible_launches_fail(void **state)
 {
-    static const gdr_cpu_kernel generic = gdr_generic_recurrent;
     gdr_recurrent_params p = {0};
     void *kernel;
     (void)state;
     void *dev = open_cpu(1, NULL, NULL);
-    assert_int_equal(cpu->load(dev, &generic, 0, "any name", &kernel, NULL, 0),
+    assert_int_equal(cpu->adopt(dev, gdr_generic_recurrent, &kernel, NULL, 0),
                      GDR_OK);
     const gdr_launch_dims huge = {.grid = {INT64_MAX, 2, 1}};
     const gdr_launch_dims negative = {.grid = {1, -1, 1}};

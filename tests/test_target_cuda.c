@@ -344,7 +344,7 @@ static gdr_status judge(const char *words, gdr_answer *a)
     const gdr_worker_options o = {.device = "cuda:0", .deadline_s = 1.5};
     char text[512], msg[256];
     gdr_image image = {.code = text};
-    gdr_code code = {
+    gdr_worker_code code = {
         .n_steps = 1,
         .text = {{"gdr_kernel", "1", "1", "1", "32", "0", "0", "0"}},
         .image = {&image}};

@@ -186,9 +186,9 @@ static gdr_status hear(gdr_worker *w, gdr_answer *a)
 
 static gdr_status load(gdr_worker *w, const gdr_image *image, gdr_answer *a)
 {
-    gdr_code code = {.n_steps = 1,
-                     .text = {{"k", "b*hv", "1", "1", "1", "0", "0"}},
-                     .image = {image}};
+    gdr_worker_code code = {.n_steps = 1,
+                            .text = {{"k", "b*hv", "1", "1", "1", "0", "0"}},
+                            .image = {image}};
 
     assert_int_equal(gdr_worker_load(w, 0, &statics, &code), GDR_OK);
     return hear(w, a);

@@ -486,7 +486,7 @@ void gdr_batch_explain(const gdr_batch *b, char *text, size_t n)
         snprintf(text, n, "%d variants", b->n);
 }
 
-void gdr_entrant_code(const gdr_entrant *e, gdr_code *code)
+void gdr_entrant_code(const gdr_entrant *e, gdr_worker_code *code)
 {
     code->n_steps = e->c->n_steps;
     for (int i = 0; i < e->c->n_steps; i++) {

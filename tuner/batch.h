@@ -98,6 +98,6 @@ gdr_status gdr_batch_put_trial(gdr_batch *b, const gdr_entrant *e,
 void gdr_batch_explain(const gdr_batch *b, char *text, size_t n);
 
 /* What a compiled entrant's steps are, for a worker. */
-void gdr_entrant_code(const gdr_entrant *e, gdr_code *code);
+void gdr_entrant_code(const gdr_entrant *e, gdr_worker_code *code);
 
 #endif

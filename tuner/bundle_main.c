@@ -1,10 +1,9 @@
 /*
  * bundle_main.c - gdr-bundle: the command line of bundle.c.
  */
-#include "bundle.h"
-#include "bundle_diff.h"
-#include "json.h"
+#include "bundle_print.h"
 #include "report.h"
+#include "worker.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -36,6 +35,8 @@ static const char usage_text[] =
     "  --max-kernels N   of a static problem, whatever that costs\n"
     "  --format db|c     a file for gdr_open, or C source to link (db)\n"
     "  --sign KEY        build: signed with the key of this file\n"
+    "  --run             verify: and right, where there is a device for it\n"
+    "  --device cpu|N    verify: on this one alone\n"
     "  --verify-key PUB  verify: signed by this one ($GDR_VERIFY_KEY)\n"
     "  --force           in place of a file that is there\n"
     "  --json            JSON instead of words\n"
@@ -48,7 +49,8 @@ typedef struct request {
     const char *db, *output;
     const char *arch[MOST], *statics[MOST];
     gdr_bundle_options build;
-    int json;
+    const char *device; /* to run on; NULL: those that are here */
+    int run, json;
     char *archs; /* the list, cut up */
 } request;
 
@@ -140,6 +142,7 @@ static int read_options(request *r, int argc, char **argv)
         {"max-regret", 1, NULL, 'r'}, {"max-kernels", 1, NULL, 'n'},
         {"sign", 1, NULL, 'k'},       {"verify-key", 1, NULL, 'p'},
         {"format", 1, NULL, 'c'},     {"force", 0, NULL, 'f'},
+        {"run", 0, NULL, 'x'},        {"device", 1, NULL, 'g'},
         {"json", 0, NULL, 'j'},       {"help", 0, NULL, 'h'},
         {"version", 0, NULL, 'v'},    {NULL, 0, NULL, 0},
     };
@@ -168,6 +171,12 @@ static int read_options(request *r, int argc, char **argv)
             break;
         case 'c':
             bad = take_format(r, optarg);
+            break;
+        case 'g':
+            r->device = optarg;
+            /* fallthrough */
+        case 'x':
+            r->run = 1;
             break;
         case 'k':
             r->build.secret = optarg;
@@ -213,36 +222,26 @@ static int exit_code(gdr_status status, const char *file)
                : EXIT_USAGE;
 }
 
-static int print_sum(const request *r, const char *path,
-                     const gdr_bundle_sum *s)
+/* A line for each code, as it comes. */
+static int run_codes(request *r, const char *path)
 {
-    json_t *o;
+    gdr_bundle_trials sum;
+    char msg[2048] = "";
+    gdr_status status = gdr_bundle_run(path, r->device, gdr_bundle_print_trial,
+                                       &r->json, &sum, msg, sizeof msg);
 
-    if (!r->json) {
-        printf("%s: %u plans, %u codes, %.1f KiB%s%.16s\n", path,
-               (unsigned)s->plans, (unsigned)s->codes, (double)s->bytes / 1024,
-               *s->digest ? ", digest " : "", s->digest);
-        if (s->slower)
-            printf("%u of %u tuned places have a plan that is slower than the "
-                   "fastest, by %.1f %% at most\n",
-                   (unsigned)s->slower, (unsigned)s->tuned, 100 * s->regret);
-        return 0;
-    }
-    o = json_object();
-    json_object_set_new(o, "file", gdr_json_text(path));
-    json_object_set_new(o, "plans", json_integer(s->plans));
-    json_object_set_new(o, "codes", json_integer(s->codes));
-    json_object_set_new(o, "tuned", json_integer(s->tuned));
-    json_object_set_new(o, "slower", json_integer(s->slower));
-    json_object_set_new(o, "regret", json_real(s->regret));
-    json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
-    if (*s->digest)
-        json_object_set_new(o, "digest", gdr_json_text(s->digest));
-    gdr_json_line(o, stdout);
-    return 0;
+    if (status != GDR_OK)
+        return fail("%s", msg);
+    if (!r->json)
+        printf("%d codes: %d checks, %d failed; %d codes that no device here "
+               "can run\n",
+               sum.codes, sum.ran, sum.failed, sum.idle);
+    if (sum.failed == 0 && sum.ran == 0)
+        return fail("%s: nothing in it can run on a device that is here", path);
+    return sum.failed ? EXIT_DAMAGED : 0;
 }
 
-static int verify(const request *r, const char *path)
+static int verify(request *r, const char *path)
 {
     gdr_bundle_sum sum;
     char msg[2048] = "";
@@ -252,7 +251,8 @@ static int verify(const request *r, const char *path)
         fail("%s", msg);
         return exit_code(status, path);
     }
-    return print_sum(r, path, &sum);
+    gdr_bundle_print_sum(path, &sum, r->json);
+    return r->run ? run_codes(r, path) : 0;
 }
 
 static int build(const request *r)
@@ -271,7 +271,8 @@ static int build(const request *r)
         fail("%s", msg);
         return exit_code(status, path);
     }
-    return print_sum(r, r->output, &sum);
+    gdr_bundle_print_sum(r->output, &sum, r->json);
+    return 0;
 }
 
 static int merge(const request *r, char **from, int n_from)
@@ -295,7 +296,8 @@ static int merge(const request *r, char **from, int n_from)
             from[0] = from[i];
         return exit_code(status, from[0]);
     }
-    return print_sum(r, r->output, &sum);
+    gdr_bundle_print_sum(r->output, &sum, r->json);
+    return 0;
 }
 
 static int show(const request *r, const char *path)
@@ -321,41 +323,12 @@ static int show(const request *r, const char *path)
     return exit_code(status, path);
 }
 
-static void print_change(void *ctx, const gdr_bundle_change *c)
-{
-    const request *r = ctx;
-    const char *mark = !c->before ? "+" : !c->after ? "-" : "~";
-    char work[64] = "";
-    json_t *o;
-
-    if (c->max_work == INT64_MAX)
-        snprintf(work, sizeof work, " (default)");
-    else if (c->max_work > 0)
-        snprintf(work, sizeof work, " (default up to B*T*Hv = %" PRId64 ")",
-                 c->max_work);
-    if (!r->json) {
-        printf("%s %s%s on %.80s: %s%s%s%s\n", mark, c->problem, work,
-               c->device, c->before ? c->before : c->after,
-               c->before && c->after ? " -> " : "",
-               c->before && c->after ? c->after : "",
-               c->same_config ? " (other code)" : "");
-        return;
-    }
-    o = json_object();
-    json_object_set_new(o, "device", gdr_json_text(c->device));
-    json_object_set_new(o, "problem", gdr_json_text(c->problem));
-    json_object_set_new(o, "max_work", json_integer((json_int_t)c->max_work));
-    json_object_set_new(o, "before", gdr_json_text(c->before));
-    json_object_set_new(o, "after", gdr_json_text(c->after));
-    gdr_json_line(o, stdout);
-}
-
 static int diff(request *r, const char *a, const char *b)
 {
     char msg[2048] = "";
     int64_t n;
-    gdr_status status =
-        gdr_bundle_diff(a, b, print_change, r, &n, msg, sizeof msg);
+    gdr_status status = gdr_bundle_diff(a, b, gdr_bundle_print_change, &r->json,
+                                        &n, msg, sizeof msg);
 
     if (status != GDR_OK) {
         fail("%s", msg);
@@ -380,9 +353,12 @@ static int keygen(const char *name)
 int main(int argc, char **argv)
 {
     request r = {0};
-    int code = read_options(&r, argc, argv);
-    int words = argc - optind;
+    int code, words;
 
+    if (gdr_worker_asked(argc, argv))
+        return gdr_worker_main(argc, argv);
+    code = read_options(&r, argc, argv);
+    words = argc - optind;
     if (!code && words == 1 && !strcmp(argv[optind], "build"))
         code = build(&r);
     else if (!code && words == 2 && !strcmp(argv[optind], "verify"))

@@ -256,7 +256,7 @@ static void leave_post(post *p)
 
 static gdr_status next_step(gate *g, post *p)
 {
-    gdr_code code;
+    gdr_worker_code code;
 
     if (p->doing == OPENING) {
         gdr_entrant_code(p->e, &code);

@@ -46,7 +46,7 @@ static gdr_status wait_answer(gdr_stopwatch *w, gdr_answer *a)
 
 static gdr_status load(gdr_stopwatch *w, int i, gdr_answer *a)
 {
-    gdr_code code;
+    gdr_worker_code code;
     gdr_status st;
 
     memset(a, 0, sizeof *a);

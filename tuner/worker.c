@@ -191,7 +191,7 @@ static void put_step(gdr_packet *p, const gdr_step_text *t,
 }
 
 gdr_status gdr_worker_load(gdr_worker *w, int id, const gdr_static *s,
-                           const gdr_code *code)
+                           const gdr_worker_code *code)
 {
     gdr_packet body = {0};
 

@@ -38,16 +38,16 @@ int gdr_worker_fd(const gdr_worker *w);
 double gdr_worker_deadline(const gdr_worker *w);
 
 /* One variant's code. */
-typedef struct gdr_code {
+typedef struct gdr_worker_code {
     int n_steps;
     gdr_step_text text[GDR_RECIPE_STEPS];
     const gdr_image *image[GDR_RECIPE_STEPS];
-} gdr_code;
+} gdr_worker_code;
 
 /* Requests. Each returns GDR_OK when it was sent; the worker may be dead
  * already: then the answer says so. A load replaces what has its number. */
 gdr_status gdr_worker_load(gdr_worker *w, int id, const gdr_static *s,
-                           const gdr_code *code);
+                           const gdr_worker_code *code);
 gdr_status gdr_worker_verify(gdr_worker *w, int id, uint64_t seed,
                              const gdr_extents *x, int n_x);
 gdr_status gdr_worker_workload(gdr_worker *w, const gdr_problem *p,

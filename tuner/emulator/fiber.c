@@ -54,10 +54,10 @@ static void begin(gdr_fiber *self)
     abort(); /* run leaves */
 }
 
-static void wipe(void *stack, size_t bytes)
+void gdr_fiber_wipe(void *stack, size_t bytes)
 {
 #ifdef TELL_ASAN
-    /* one that was given up left its frames marked */
+    /* a fiber that was given up left its frames marked */
     __asan_unpoison_memory_region(stack, bytes);
 #else
     (void)stack;
@@ -157,7 +157,7 @@ void gdr_fiber_prepare(gdr_fiber *f, void *stack, size_t bytes, size_t stagger,
                        void (*run)(void *), void *arg)
 {
     *f = (gdr_fiber){.stack = stack, .bytes = bytes, .run = run, .arg = arg};
-    wipe(stack, bytes);
+    gdr_fiber_wipe(stack, bytes);
     make_frame(f, (char *)stack + bytes - (stagger + 63) / 64 * 64);
 }
 

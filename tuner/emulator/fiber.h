@@ -33,6 +33,10 @@ typedef struct gdr_fiber {
 void gdr_fiber_prepare(gdr_fiber *f, void *stack, size_t bytes, size_t stagger,
                        void (*run)(void *), void *arg);
 
+/* Before the memory of stacks becomes something else: the address sanitizer
+ * forgets the frames on them. */
+void gdr_fiber_wipe(void *stack, size_t bytes);
+
 /* Runs `to` until it switches back. The first `from` of all is the thread's
  * own stack: a zeroed gdr_fiber. */
 void gdr_fiber_switch(gdr_fiber *from, gdr_fiber *to);

@@ -243,8 +243,10 @@ static void close_threads(gdr_emu *e)
         free(e->thread[i].fenced);
         free(e->thread[i].seen);
     }
-    if (e->stacks)
+    if (e->stacks) {
+        gdr_fiber_wipe(e->stacks, (size_t)e->room * e->stack_bytes);
         munmap(e->stacks, (size_t)e->room * e->stack_bytes);
+    }
     free(e->thread);
     free(e->ready);
     e->thread = NULL;

@@ -1,0 +1,18 @@
+/*
+ * bundle_print.h - what gdr-bundle says, as lines for people or for machines.
+ */
+#ifndef GDR_BUNDLE_PRINT_H
+#define GDR_BUNDLE_PRINT_H
+
+#include "bundle.h"
+#include "bundle_diff.h"
+#include "bundle_run.h"
+
+void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *sum,
+                          int json);
+
+/* Callbacks; ctx: a const int, is it JSON? */
+void gdr_bundle_print_trial(void *ctx, const gdr_bundle_trial *t);
+void gdr_bundle_print_change(void *ctx, const gdr_bundle_change *c);
+
+#endif
