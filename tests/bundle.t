@@ -93,6 +93,9 @@ else
     is "defaults are compiled for cards that were not tuned" 0 'plans'
     bundle verify "$dir/cards.gdrb"
     is "and verify" 0
+    bundle build --db "$dir/gdr.db" -o "$dir/new.gdrb" --arch sm_90 \
+        --only recurrent:final:vk:f32/f32:k32v32:g
+    is "of problems that were tuned nowhere, too" 0 'plans.*digest'
     run sh -c "ls '$dir' | grep copy"
     is "and leave no copy" 1
     run env LD_LIBRARY_PATH="$PWD/$build/tests/fake" FAKE_CUDA=devices=1 \
@@ -131,6 +134,13 @@ is "a regret that is none" 2 'a share such as 5%'
 bundle build --db "$dir/gdr.db" --max-kernels 0 -o "$dir/g.gdrb"
 is "no kernels" 2 'a number of 1 or more'
 
+bundle build --db "$dir/gdr.db" --shapes qwen3.5 -o "$dir/shapes.gdrb"
+is "none of a list was tuned" 1 'no winner and no default is left'
+bundle build --db "$dir/gdr.db" --shapes qwen3.5 --only $s -o "$dir/shapes.gdrb"
+is "what a list lacks is told" 0 'asked for are not in it; the first: recurrent:'
+bundle build --db "$dir/gdr.db" --shapes no-such-list -o "$dir/shapes.gdrb"
+is "no such list" 2 'no-such-list'
+
 # Right where it was tuned: right here?
 bundle verify --run "$dir/b.gdrb"
 is "each code is checked again" 0 '^[0-9]* codes: [1-9][0-9]* checks, 0 failed; 0 codes'
@@ -141,7 +151,8 @@ is "a device that is not here" 2 ''
 cat >"$dir/swap.py" <<'END'
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
-one, two = (r[0] for r in db.execute("select distinct image from step limit 2"))
+image = "select image from step join variant on hash = variant where statics like "
+one, two = (db.execute(image + like).fetchone()[0] for like in ("'%:vk:%'", "'%:kv:%'"))
 db.execute("update step set image = ? where image = ?", (two, one))
 db.commit()
 END

@@ -362,8 +362,8 @@ static void test_show_json(void **state)
         "\"kernel\":\"cpu/recurrent\",\"config\":\"rows=2\","
         "\"time_ns\":200000.0,\"spread\":0.003,\"gain\":1.0,"
         "\"gain_lo\":0.99,\"gain_hi\":1.01,\"gbps\":20.0,\"roofline\":0.8,"
-        "\"noise\":0.002,\"bytes\":4000000.0,\"default\":\"rows=2\","
-        "\"match\":null,\"run\":1}\n";
+        "\"noise\":0.002,\"bytes\":4000000.0,\"regret\":0.0,"
+        "\"default\":\"rows=2\",\"match\":null,\"run\":1}\n";
     assert_true(s.out_n > strlen(first));
     assert_memory_equal(s.out_text, first, strlen(first));
     int lines = 0;
@@ -374,7 +374,7 @@ static void test_show_json(void **state)
         assert_non_null(o);
         assert_string_equal(json_string_value(json_object_get(o, "default")),
                             "rows=2");
-        assert_int_equal(json_object_size(o), 16);
+        assert_int_equal(json_object_size(o), 17);
         json_decref(o);
         lines++;
     }

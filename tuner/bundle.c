@@ -108,6 +108,8 @@ static gdr_status look(gdr_store *st, plan *p, char *msg, size_t n)
 
     if (status == GDR_OK)
         status = gdr_store_each_default(st, see_default, p);
+    for (int i = 0; i < p->wanted->n_statics; i++)
+        note_problem(p, p->wanted->statics[i]);
     if (status != GDR_OK)
         snprintf(msg, n, "%s", gdr_store_errmsg(st));
     else if (p->status != GDR_OK)
@@ -218,10 +220,37 @@ static gdr_status sum_up(const gdr *g, const char *path, gdr_bundle_sum *sum,
 
 /* ---- writing ---- */
 
+static int has_statics(const gdr_rows *rows, const char *statics)
+{
+    char text[GDR_PROBLEM_TEXT];
+
+    for (uint32_t i = 0; i < rows->n_entries; i++) {
+        const gdr_problem p = {.s = rows->entry[i].problem.s};
+
+        gdr_problem_format(&p, text, sizeof text);
+        if (!strcmp(text, statics))
+            return 1;
+    }
+    return 0;
+}
+
+static void count_absent(const gdr_rows *rows, const gdr_bundle_filter *f,
+                         gdr_bundle_sum *sum)
+{
+    for (int i = 0; i < f->n_statics; i++) {
+        if (has_statics(rows, f->statics[i]))
+            continue;
+        if (!sum->absent++)
+            snprintf(sum->first_absent, sizeof sum->first_absent, "%s",
+                     f->statics[i]);
+    }
+}
+
 /* What is done with a whole file before it takes its place. */
 typedef struct last_step {
     const char *secret; /* hex; NULL: not signed */
     const char *name;   /* of the table in C; NULL: it stays a database */
+    const gdr_bundle_filter *wanted;
     gdr_bundle_sum *sum;
     char *msg;
     size_t n;
@@ -301,6 +330,7 @@ static gdr_status finish(void *ctx, const char *path)
         status = turn_into_c(l, g, path);
     if (status == GDR_OK)
         status = sum_up(g, path, l->sum, l->msg, l->n);
+    count_absent(gdr_rows_of(g), l->wanted, l->sum);
     if (l->name) /* kernels as source are other code */
         l->sum->digest[0] = 0;
     gdr_close(g);
@@ -311,7 +341,7 @@ static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
                                char *msg, size_t n)
 {
     char name[GDR_BUNDLE_C_NAME];
-    last_step l = {p->secret, NULL, p->sum, msg, n};
+    last_step l = {p->secret, NULL, p->wanted, p->sum, msg, n};
     gdr_bundle_filter f = *p->wanted;
     gdr_status status;
 

@@ -13,6 +13,8 @@ typedef struct gdr_bundle_sum {
     uint32_t tuned,
         slower;    /* places; those with a plan that is not the fastest */
     double regret; /* the most that one of these costs: 0.03 is 3 % */
+    int absent;    /* static problems that were asked for and are not in it */
+    char first_absent[GDR_PROBLEM_TEXT];
     char digest[GDR_DIGEST_TEXT]; /* "": of C source */
 } gdr_bundle_sum;
 

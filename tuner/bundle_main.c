@@ -1,6 +1,7 @@
 /*
  * bundle_main.c - gdr-bundle: the command line of bundle.c.
  */
+#include "../generator/generator.h"
 #include "bundle_print.h"
 #include "report.h"
 #include "worker.h"
@@ -28,7 +29,8 @@ static const char usage_text[] =
     "\n"
     "  --db FILE         what to take them from ($GDR_DB, else the user's)\n"
     "  --arch A,B,...    devices of these alone: sm_90a, x86-64\n"
-    "  --only STATICS    this problem alone, repeatable\n"
+    "  --shapes LIST     problems of this list alone: a name or a file\n"
+    "  --only STATICS    this problem alone; both are repeatable\n"
     "  -o, --output FILE the bundle\n"
     "  --max-regret R    fewer codes: slower than the fastest by R at most "
     "(5%)\n"
@@ -47,7 +49,8 @@ static const char usage_text[] =
 
 typedef struct request {
     const char *db, *output;
-    const char *arch[MOST], *statics[MOST];
+    const char *arch[MOST];
+    char **statics; /* each malloc'd */
     gdr_bundle_options build;
     const char *device; /* to run on; NULL: those that are here */
     int run, json;
@@ -85,6 +88,29 @@ static int take_archs(request *r, const char *list)
     return r->build.filter.n_arch ? 0 : fail("--arch: an empty list");
 }
 
+/* Each once. */
+static int add_statics(request *r, gdr_problem *p)
+{
+    char text[GDR_PROBLEM_TEXT];
+    int n = r->build.filter.n_statics;
+    char **more;
+
+    memset(&p->x, 0, sizeof p->x);
+    gdr_problem_format(p, text, sizeof text);
+    for (int i = 0; i < n; i++)
+        if (!strcmp(r->statics[i], text))
+            return 0;
+    more = realloc(r->statics, (size_t)(n + 1) * sizeof *more);
+    if (!more)
+        return fail("out of memory");
+    r->statics = more;
+    r->statics[n] = strdup(text);
+    if (!r->statics[n])
+        return fail("out of memory");
+    r->build.filter.n_statics++;
+    return 0;
+}
+
 static int take_statics(request *r, const char *text)
 {
     char why[256];
@@ -96,10 +122,38 @@ static int take_statics(request *r, const char *text)
         return fail("--only '%s': without extents, a bundle has all of a "
                     "static problem or nothing",
                     text);
-    if (r->build.filter.n_statics == MOST)
-        return fail("--only: more than %d", MOST);
-    r->statics[r->build.filter.n_statics++] = text;
-    return 0;
+    return add_statics(r, &p);
+}
+
+typedef struct shape_reader {
+    request *r;
+    int bad;
+} shape_reader;
+
+static int take_problem(void *ctx, const char *text)
+{
+    shape_reader *s = ctx;
+    gdr_problem p;
+
+    if (gdr_problem_parse(text, &p, NULL, 0) == GDR_OK)
+        s->bad = add_statics(s->r, &p);
+    return s->bad;
+}
+
+/* The static problems of a list that gdr-tune takes, too. */
+static int take_shapes(request *r, const char *name)
+{
+    shape_reader s = {r, 0};
+    gdr_generator *g = NULL;
+    gdr_status status = gdr_generator_open(NULL, &g);
+
+    if (status == GDR_OK)
+        status = gdr_generator_each_shape(g, name, take_problem, &s);
+    if (status != GDR_OK)
+        s.bad = fail("--shapes %s: %s", name,
+                     g ? gdr_generator_errmsg(g) : gdr_strerror(status));
+    gdr_generator_close(g);
+    return s.bad;
 }
 
 /* "5%" and "0.05" are the same. */
@@ -137,14 +191,23 @@ static int take_format(request *r, const char *text)
 static int read_options(request *r, int argc, char **argv)
 {
     static const struct option names[] = {
-        {"db", 1, NULL, 'd'},         {"arch", 1, NULL, 'a'},
-        {"only", 1, NULL, 's'},       {"output", 1, NULL, 'o'},
-        {"max-regret", 1, NULL, 'r'}, {"max-kernels", 1, NULL, 'n'},
-        {"sign", 1, NULL, 'k'},       {"verify-key", 1, NULL, 'p'},
-        {"format", 1, NULL, 'c'},     {"force", 0, NULL, 'f'},
-        {"run", 0, NULL, 'x'},        {"device", 1, NULL, 'g'},
-        {"json", 0, NULL, 'j'},       {"help", 0, NULL, 'h'},
-        {"version", 0, NULL, 'v'},    {NULL, 0, NULL, 0},
+        {"db", 1, NULL, 'd'},
+        {"arch", 1, NULL, 'a'},
+        {"only", 1, NULL, 's'},
+        {"shapes", 1, NULL, 'l'},
+        {"output", 1, NULL, 'o'},
+        {"max-regret", 1, NULL, 'r'},
+        {"max-kernels", 1, NULL, 'n'},
+        {"sign", 1, NULL, 'k'},
+        {"verify-key", 1, NULL, 'p'},
+        {"format", 1, NULL, 'c'},
+        {"force", 0, NULL, 'f'},
+        {"run", 0, NULL, 'x'},
+        {"device", 1, NULL, 'g'},
+        {"json", 0, NULL, 'j'},
+        {"help", 0, NULL, 'h'},
+        {"version", 0, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     int bad = 0, found;
 
@@ -159,6 +222,9 @@ static int read_options(request *r, int argc, char **argv)
             break;
         case 's':
             bad = take_statics(r, optarg);
+            break;
+        case 'l':
+            bad = take_shapes(r, optarg);
             break;
         case 'o':
             r->output = optarg;
@@ -203,7 +269,7 @@ static int read_options(request *r, int argc, char **argv)
             bad = fail("%s: no such option; see --help", argv[optind - 1]);
         }
     r->build.filter.arch = r->arch;
-    r->build.filter.statics = r->statics;
+    r->build.filter.statics = (const char *const *)r->statics;
     if (!bad && r->build.as_c && r->build.secret)
         bad = fail("--sign: C source is not signed; it is as safe as the "
                    "program that it is compiled into");
@@ -375,6 +441,9 @@ int main(int argc, char **argv)
         fputs(usage_text, stderr);
         code = EXIT_USAGE;
     }
+    for (int i = 0; i < r.build.filter.n_statics; i++)
+        free(r.statics[i]);
+    free(r.statics);
     free(r.archs);
     return code;
 }

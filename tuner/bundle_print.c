@@ -18,6 +18,10 @@ void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)
             printf("%u of %u tuned places have a plan that is slower than the "
                    "fastest, by %.1f %% at most\n",
                    (unsigned)s->slower, (unsigned)s->tuned, 100 * s->regret);
+        if (s->absent)
+            printf("%d static problems that were asked for are not in it; the "
+                   "first: %s\n",
+                   s->absent, s->first_absent);
         return;
     }
     o = json_object();
@@ -27,6 +31,7 @@ void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)
     json_object_set_new(o, "tuned", json_integer(s->tuned));
     json_object_set_new(o, "slower", json_integer(s->slower));
     json_object_set_new(o, "regret", json_real(s->regret));
+    json_object_set_new(o, "absent", json_integer(s->absent));
     json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
     if (*s->digest)
         json_object_set_new(o, "digest", gdr_json_text(s->digest));

@@ -262,10 +262,11 @@ static void print_object(gdr_report *r, const gdr_winner_row *row)
     const struct {
         const char *key;
         double value;
-    } numbers[] = {
-        {"time_ns", c->time_ns},  {"spread", c->spread},   {"gain", c->gain},
-        {"gain_lo", c->gain_lo},  {"gain_hi", c->gain_hi}, {"gbps", f.gbps},
-        {"roofline", f.roofline}, {"noise", c->noise},     {"bytes", c->bytes}};
+    } numbers[] = {{"time_ns", c->time_ns},  {"spread", c->spread},
+                   {"gain", c->gain},        {"gain_lo", c->gain_lo},
+                   {"gain_hi", c->gain_hi},  {"gbps", f.gbps},
+                   {"roofline", f.roofline}, {"noise", c->noise},
+                   {"bytes", c->bytes},      {"regret", c->regret}};
     json_t *o = json_object();
     char *fallback = default_config(r, row);
     json_object_set_new(o, "problem", gdr_json_text(c->problem));

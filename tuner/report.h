@@ -76,8 +76,9 @@ void gdr_report_checked(gdr_report *r, const gdr_checked *c);
  * would call the row: exact, sibling, or nothing when it cannot run it.
  *
  * JSON keys: problem device kernel config time_ns spread gain gain_lo gain_hi
- * gbps roofline default match run noise bytes. Times in ns, ratios as they are
- * (roofline 0.9 is 90 %), default the config of the default. What is unknown or
+ * gbps roofline default match run noise bytes regret. Times in ns, ratios as
+ * they are (roofline 0.9 is 90 %), default the config of the default, regret
+ * against the fastest measured where a bundle has another. What is unknown or
  * not finite is null.
  */
 gdr_status gdr_report_show(gdr_report *r, gdr_store *st, const char *only,

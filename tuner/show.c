@@ -73,6 +73,17 @@ static gdr_status add_card_row(table *t, const gdr_winner_row *row,
     return gdr_columns_row(t->columns, all);
 }
 
+/* A bundle of few codes does not have the fastest for all. */
+static void write_match(gdr_report *r, const gdr_winner_row *row, char *out,
+                        size_t n)
+{
+    const char *match = gdr_report_match(r, &row->device);
+    int at = snprintf(out, n, "%s", match ? match : "-");
+    if (row->choice.regret > 0)
+        snprintf(out + at, n - (size_t)at, ", %.1f %% slower than the fastest",
+                 100 * row->choice.regret);
+}
+
 static gdr_status add_row(table *t, const gdr_winner_row *row)
 {
     gdr_rates f = gdr_rates_of(&row->choice);
@@ -84,14 +95,15 @@ static gdr_status add_row(table *t, const gdr_winner_row *row)
     gdr_text_number(100 * f.roofline, 0, " %", roofline, sizeof roofline);
     if (!f.is_default)
         gdr_text_number(row->choice.gain, 2, "x", gain, sizeof gain);
-    const char *match = gdr_report_match(t->report, &row->device);
+    char match[64];
+    write_match(t->report, row, match, sizeof match);
     const char *cells[] = {*extents ? extents + 3 : "",
                            row->variant.config,
                            time,
                            gbps,
                            gain,
                            roofline,
-                           match ? match : "-"};
+                           match};
     return t->cards ? add_card_row(t, row, cells)
                     : gdr_columns_row(t->columns, cells);
 }
