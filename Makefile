@@ -27,7 +27,7 @@ LUA ?= lua5.4
 # What a Debian machine needs beside make.
 DEPS := gcc g++ libc6-dev pkg-config lua5.4 liblua5.4-dev libsqlite3-dev \
         libsodium-dev libjansson-dev libcmocka-dev perl clang-format clang-tidy \
-        python3-numpy python3-pytest
+        clang libclang-rt-dev python3-numpy python3-pytest
 
 # Looked up when a recipe runs: `make deps` may only just have installed them.
 pkg = $(shell pkg-config $(1) $(2))
@@ -59,7 +59,8 @@ MAINS := tuner/main.c tuner/bundle_main.c
 APP_SRC := $(wildcard generator/*.c) \
            $(filter-out $(MAINS),$(wildcard tuner/*.c tuner/*/*.c))
 TEST_SRC := $(wildcard tests/test_*.c)
-TEST_LIB := $(filter-out $(TEST_SRC),$(wildcard tests/*.c))
+FUZZ_SRC := $(wildcard tests/fuzz_*.c)
+TEST_LIB := $(filter-out $(TEST_SRC) $(FUZZ_SRC),$(wildcard tests/*.c))
 BENCH_SRC := $(shell grep -l '^int main' bench/*.c 2>/dev/null)
 BENCH_LIB := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 PACKED := $(sort $(wildcard generator/*.lua templates/*.lua templates/*/* \
@@ -83,7 +84,7 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests benches examples deps tune check check-all check-format \
-        check-tidy check-asan check-tsan bench gpu-check gpu-bench \
+        check-tidy check-fuzz bench gpu-check gpu-bench \
         install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
@@ -133,6 +134,11 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(call objs,$(TEST_LIB)) \
     $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL) $(call pkg,--libs,cmocka)
 
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(call objs,$(TEST_LIB)) \
+    $(APP_OBJ) $(LIB_OBJ)
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_ALL) \
+	    $(call pkg,--libs,cmocka)
+
 # A driver for tests of cards where there is none; empty without cuda.h.
 $(BUILD)/tests/fake/libcuda.so.1: $(call objs,$(filter-out %/nvml.c, \
     $(wildcard tests/fake/*.c))) $(BUILD)/libgdr.a
@@ -175,10 +181,24 @@ check: | $(FIRST)
 	    $(TEST_BIN) $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(TEST_BIN)) \
 	    $(TSAN_BIN)
 
-check-all: check
+check-all: check check-fuzz
 	@$(MAKE) -s -j$(JOBS) benches
 	GDR_THOROUGH=1 prove --timer -j$(JOBS) -e 'sh tests/run.sh' \
 	    tests/cards.t $(TEST_BIN)
+
+# A hostile bundle crashes nobody. What fails is kept beside the program.
+FUZZ_SECONDS ?= 60
+FUZZ_DIR := $(BUILD)/fuzz
+check-fuzz: | $(FIRST)
+	@$(MAKE) -s -j$(JOBS) BUILD=$(FUZZ_DIR) CC=clang CFLAGS='-O1 -g' \
+	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' \
+	    $(patsubst %.c,$(FUZZ_DIR)/%,$(FUZZ_SRC))
+	@rm -rf $(FUZZ_DIR)/corpus && mkdir $(FUZZ_DIR)/corpus
+	$(FUZZ_DIR)/tests/fuzz_bundle $(FUZZ_DIR)/corpus seed
+	ASAN_OPTIONS=detect_leaks=1 $(FUZZ_DIR)/tests/fuzz_bundle \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=300000 -timeout=30 \
+	    -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus
 
 TAP := $(wildcard tests/*.t)
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
