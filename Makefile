@@ -47,6 +47,7 @@ CUDA_FLAGS := $(if $(CUDA_H),-DGDR_CUDA=1 \
 INCS_runtime = $(CUDA_FLAGS)
 INCS_tuner = $(CUDA_FLAGS)
 INCS_tests = $(CUDA_FLAGS)
+INCS_bench = $(CUDA_FLAGS)
 # PORTABLE=1: programs that run where only libc is.
 static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
 comma := ,
@@ -84,7 +85,7 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests benches examples deps tune check check-all check-format \
-        check-tidy check-fuzz bench gpu-check gpu-bench \
+        check-tidy check-fuzz bench gpu-check gpu-bench gpu-serve \
         install uninstall format clean
 
 all: $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
@@ -236,9 +237,9 @@ bench: | $(FIRST)
 
 # What only a card can show. The results are files in OUT.
 OUT ?= $(BUILD)/gpu
-gpu-check gpu-bench: gpu-%: | $(FIRST)
-	@$(MAKE) -s -j$(JOBS) $(BUILD)/gdr-tune
-	sh bench/gpu.sh $* $(BUILD)/gdr-tune $(OUT)
+gpu-check gpu-bench gpu-serve: gpu-%: | $(FIRST)
+	@$(MAKE) -s -j$(JOBS) all $(BUILD)/bench/card
+	sh bench/gpu.sh $* $(BUILD) $(OUT)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

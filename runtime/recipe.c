@@ -37,7 +37,7 @@ static gdr_status parse_geometry(const gdr_step_text *text, gdr_geometry *g,
     return GDR_OK;
 }
 
-/* code NULL: run. */
+/* Either code or run. */
 static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
                            const void *code, size_t bytes, gdr_cpu_kernel run,
                            char *msg, size_t n)
@@ -50,9 +50,9 @@ static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
     gdr_status status = parse_geometry(text, &geometry, msg, n);
     if (status != GDR_OK)
         return status;
-    status = code ? r->backend->load(r->dev, code, bytes, text->entry, &kernel,
-                                     msg, n)
-                  : r->backend->adopt(r->dev, run, &kernel, msg, n);
+    status = run ? r->backend->adopt(r->dev, run, &kernel, msg, n)
+                 : r->backend->load(r->dev, code, bytes, text->entry, &kernel,
+                                    msg, n);
     if (status != GDR_OK)
         return status;
     r->step[r->n_steps].geometry = geometry;
