@@ -223,11 +223,7 @@ static void make_bare(const card *c, const opened *o, bare *b)
               c->driver.module_function(&b->function, module,
                                         code->step[0].text.entry),
           "plan", "its image was not loaded");
-    for (int i = 0; i < 3; i++)
-        b->dims.grid[i] = gdr_term_eval(&g->grid[i], &env);
-    b->dims.block = gdr_term_eval(&g->block, &env);
-    b->dims.smem = gdr_term_eval(&g->smem, &env);
-    b->dims.pdl = gdr_term_eval(&g->pdl, &env);
+    check(!gdr_geometry_eval(g, &env, &b->dims), "plan", "its grid overflows");
     check(c->driver.function_set(
               b->function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
               (int)b->dims.smem),

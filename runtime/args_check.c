@@ -22,8 +22,8 @@ static const size_t dtype_bytes[] = {
     [GDR_F32] = 4, [GDR_BF16] = 2, [GDR_F16] = 2};
 
 /* Returns 0, so that rules read as conjunctions. */
-__attribute__((format(printf, 2, 3))) static int refuse(const check *c,
-                                                        const char *format, ...)
+__attribute__((cold, format(printf, 2, 3))) static int
+refuse(const check *c, const char *format, ...)
 {
     va_list list;
     if (!c->msg || !c->n)
@@ -55,7 +55,7 @@ static int flags_ok(const check *c)
     return 1;
 }
 
-static int extents_ok(const check *c)
+static int refuse_extents(const check *c)
 {
     const gdr_extents *x = &c->a->x;
     const struct {
@@ -67,17 +67,24 @@ static int extents_ok(const check *c)
         if (extents[i].value < extents[i].least)
             return refuse(c, "x.%s = %" PRId64 ": must be at least %" PRId64,
                           extents[i].name, extents[i].value, extents[i].least);
-    if (x->Hv % x->Hk)
-        return refuse(
-            c, "x.Hv = %" PRId64 ": must be a multiple of x.Hk = %" PRId64,
-            x->Hv, x->Hk);
+    return refuse(c,
+                  "x.Hv = %" PRId64 ": must be a multiple of x.Hk = %" PRId64,
+                  x->Hv, x->Hk);
+}
+
+static int extents_ok(const check *c)
+{
+    const gdr_extents *x = &c->a->x;
+    if ((x->B | x->T | (x->Hk - 1) | (x->Hv - 1)) < 0 ||
+        !gdr_heads_fit(x->Hk, x->Hv))
+        return refuse_extents(c);
     return 1;
 }
 
 static int aligned(const check *c, const char *name, const void *p,
                    size_t bytes)
 {
-    if ((uintptr_t)p % bytes)
+    if ((uintptr_t)p & (bytes - 1)) /* a power of two */
         return refuse(c, "%s = %p: not aligned to its %zu-byte elements", name,
                       p, bytes);
     return 1;
@@ -128,6 +135,16 @@ static void sort_by_stride(dim *d, int n)
         }
 }
 
+/* Makes room for one more dim around a block; 0: it is too near, or far. */
+static int spans(int64_t *block, int64_t extent, int64_t stride)
+{
+    int64_t reach;
+    return extent <= 1 ||
+           (stride >= *block &&
+            !__builtin_mul_overflow(extent - 1, stride, &reach) &&
+            !__builtin_add_overflow(*block, reach, block));
+}
+
 /*
  * Blocks of `block` elements at every combination of the dims must not overlap.
  * The rule is nesting: with dims in the order of their strides, each stride
@@ -135,8 +152,8 @@ static void sort_by_stride(dim *d, int n)
  * tensor; combs that interleave by number theory alone are refused too. The
  * stride of a dim of extent 1 is never used.
  */
-static int nested(const check *c, const char *tensor, int64_t block, dim *d,
-                  int n)
+static __attribute__((noinline)) int nested(const check *c, const char *tensor,
+                                            int64_t block, dim *d, int n)
 {
     int64_t span = block, reach;
     for (int i = 0; i < n; i++) {
@@ -166,14 +183,25 @@ static int nested(const check *c, const char *tensor, int64_t block, dim *d,
     return 1;
 }
 
-static int output_ok(const check *c)
+/* Most tensors nest as their dims come: nested() is for the others. */
+static int o_ok(const check *c)
 {
     const gdr_args *a = c->a;
-    dim d[] = {{"b", a->x.B, a->o.stride_b},
-               {"t", a->x.T, a->o.stride_t},
-               {"h", a->x.Hv, a->o.stride_h}};
-    return present(c, "o", a->o.data, dtype_bytes[c->s->io]) &&
-           nested(c, "o", c->s->V, d, 3);
+    int64_t block = c->s->V;
+    if (spans(&block, a->x.Hv, a->o.stride_h) &&
+        spans(&block, a->x.T, a->o.stride_t) &&
+        spans(&block, a->x.B, a->o.stride_b))
+        return 1;
+    return nested(c, "o", c->s->V,
+                  (dim[]){{"b", a->x.B, a->o.stride_b},
+                          {"t", a->x.T, a->o.stride_t},
+                          {"h", a->x.Hv, a->o.stride_h}},
+                  3);
+}
+
+static int output_ok(const check *c)
+{
+    return present(c, "o", c->a->o.data, dtype_bytes[c->s->io]) && o_ok(c);
 }
 
 static int slots_ok(const check *c)
@@ -199,18 +227,30 @@ static int slots_ok(const check *c)
     return 1;
 }
 
+static int slots_apart(const check *c)
+{
+    const gdr_args *a = c->a;
+    const int64_t state = (int64_t)c->s->K * c->s->V;
+    int64_t ring = c->s->contract == GDR_RING ? a->ring : 1;
+    int64_t block = state;
+    if (spans(&block, a->x.Hv, a->state_stride_head) &&
+        spans(&block, ring, a->state_stride_ring) &&
+        spans(&block, a->n_slots, a->state_stride_slot))
+        return 1;
+    return nested(c, "state", state,
+                  (dim[]){{"slot", a->n_slots, a->state_stride_slot},
+                          {"ring", ring, a->state_stride_ring},
+                          {"head", a->x.Hv, a->state_stride_head}},
+                  3);
+}
+
 static int state_ok(const check *c)
 {
     const gdr_args *a = c->a;
-    int64_t ring = c->s->contract == GDR_RING ? a->ring : 1;
-    dim d[] = {{"slot", a->n_slots, a->state_stride_slot},
-               {"ring", ring, a->state_stride_ring},
-               {"head", a->x.Hv, a->state_stride_head}};
     int read_only =
         c->s->contract == GDR_SNAPSHOTS && !(a->flags & GDR_UPDATE_STATE);
     return present(c, "state", a->state, dtype_bytes[c->s->state]) &&
-           slots_ok(c) &&
-           (read_only || nested(c, "state", (int64_t)c->s->K * c->s->V, d, 3));
+           slots_ok(c) && (read_only || slots_apart(c));
 }
 
 static int ring_ok(const check *c)
@@ -232,9 +272,6 @@ static int snapshots_ok(const check *c)
     int by_slot = (a->flags & GDR_SNAPSHOT_BY_SLOT) != 0;
     size_t bytes = a->flags & GDR_SNAPSHOT_F32 ? 4 : dtype_bytes[c->s->state];
     int64_t least = by_slot ? a->n_slots : a->x.B;
-    dim d[] = {{"n", a->n_snapshots, a->snapshot_stride_n},
-               {"t", a->x.T, a->snapshot_stride_t},
-               {"head", a->x.Hv, a->snapshot_stride_head}};
     if (c->s->contract != GDR_SNAPSHOTS)
         return 1;
     if (a->n_snapshots < least)
@@ -242,7 +279,11 @@ static int snapshots_ok(const check *c)
             c, "n_snapshots = %" PRId64 ": must be at least %s = %" PRId64,
             a->n_snapshots, by_slot ? "n_slots" : "x.B", least);
     return present(c, "snapshots", a->snapshots, bytes) &&
-           nested(c, "snapshots", (int64_t)c->s->K * c->s->V, d, 3);
+           nested(c, "snapshots", (int64_t)c->s->K * c->s->V,
+                  (dim[]){{"n", a->n_snapshots, a->snapshot_stride_n},
+                          {"t", a->x.T, a->snapshot_stride_t},
+                          {"head", a->x.Hv, a->snapshot_stride_head}},
+                  3);
 }
 
 static int accepted_ok(const check *c)

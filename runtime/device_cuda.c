@@ -16,6 +16,7 @@
 #if GDR_CUDA
 #include "cuda_image.h"
 #include "recurrent_abi.h"
+#include "hot.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -317,9 +318,9 @@ static int dims_fit(const kernel *k, const gdr_launch_dims *dims)
 }
 
 /* May start before the kernel ahead of it on the stream has ended. */
-static CUresult launch_early(const gdr_cuda_device *d, const kernel *k,
-                             const gdr_launch_dims *dims, void **params,
-                             CUstream stream)
+GDR_HOT static CUresult launch_early(const gdr_cuda_device *d, const kernel *k,
+                                     const gdr_launch_dims *dims, void **params,
+                                     CUstream stream)
 {
     CUlaunchAttribute early = {
         .id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION};
@@ -338,9 +339,9 @@ static CUresult launch_early(const gdr_cuda_device *d, const kernel *k,
     return d->driver.launch_ex(&config, k->function, params, NULL);
 }
 
-static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
-                           const gdr_launch_dims *dims, void **params,
-                           CUstream stream)
+GDR_HOT static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
+                                   const gdr_launch_dims *dims, void **params,
+                                   CUstream stream)
 {
     CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
 
@@ -356,8 +357,10 @@ static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
                             stream, params, NULL);
 }
 
-static gdr_status launch(void *dev, void *handle, const gdr_launch_dims *dims,
-                         const void *params, size_t params_bytes, void *stream)
+GDR_HOT static gdr_status launch(void *dev, void *handle,
+                                 const gdr_launch_dims *dims,
+                                 const void *params, size_t params_bytes,
+                                 void *stream)
 {
     gdr_cuda_device *d = dev;
     const kernel *k = handle;

@@ -5,6 +5,7 @@
  */
 #include "geometry.h"
 #include "status.h"
+#include "hot.h"
 
 #include <string.h>
 
@@ -156,17 +157,21 @@ static int64_t ceil_div(int64_t x, int32_t d)
     return x / d + (x % d != 0);
 }
 
+static int64_t factor(const gdr_factor *f, const int64_t *value)
+{
+    return f->name == GDR_FACTOR_INT ? f->number
+           : f->number == 1          ? value[f->name]
+                                     : ceil_div(value[f->name], f->number);
+}
+
 /* -1 on overflow, unless a factor is 0: then the product is 0. */
-static int64_t product(const gdr_factor *f, int n, const int64_t *value)
+GDR_HOT static int64_t product(const gdr_factor *f, int n, const int64_t *value)
 {
     int64_t result = 1;
     int overflow = 0;
 
     for (int i = 0; i < n; i++) {
-        int64_t x = f[i].name == GDR_FACTOR_INT ? f[i].number
-                    : f[i].number == 1
-                        ? value[f[i].name]
-                        : ceil_div(value[f[i].name], f[i].number);
+        int64_t x = factor(&f[i], value);
 
         if (x <= 0)
             return x < 0 ? -1 : 0;
@@ -175,7 +180,32 @@ static int64_t product(const gdr_factor *f, int n, const int64_t *value)
     return overflow ? -1 : result;
 }
 
-static int64_t eval(const gdr_term *term, const gdr_term_env *env)
+/* Of a factor that no call changes. */
+static int is_fixed(const gdr_factor *f)
+{
+    return f->name >= GDR_FACTOR_K;
+}
+
+static void fix_product(gdr_factor *f, uint8_t *n, const int64_t *value)
+{
+    gdr_factor fixed[1 + GDR_TERM_FACTORS];
+    int64_t number = 1;
+    uint8_t kept = 1, first;
+
+    for (int i = 0; i < *n; i++)
+        if (!is_fixed(&f[i]))
+            fixed[kept++] = f[i];
+        else if (__builtin_mul_overflow(number, factor(&f[i], value),
+                                        &number) ||
+                 number < 0 || number > INT32_MAX)
+            return; /* it stays as it is */
+    fixed[0] = (gdr_factor){GDR_FACTOR_INT, (int32_t)number};
+    first = number == 1 && kept > 1;
+    *n = kept - first;
+    memcpy(f, fixed + first, *n * sizeof *f);
+}
+
+int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
 {
     const int64_t value[NAMES] = {env->x.B, env->x.T, env->x.Hk, env->x.Hv,
                                   env->K,   env->V,   env->sms};
@@ -189,11 +219,49 @@ static int64_t eval(const gdr_term *term, const gdr_term_env *env)
     return (uint64_t)a < (uint64_t)b ? a : b;
 }
 
-/* Most terms are a number, and a launch evaluates eight. */
-int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
+/* ---- geometry ---- */
+
+_Static_assert(sizeof(gdr_launch_dims) == GDR_TERMS * sizeof(int64_t),
+               "a number for each term");
+
+static void put(gdr_launch_dims *d, int term, int64_t value)
 {
-    if (term->n[0] == 1 && term->n[1] == 0 &&
-        term->f[0][0].name == GDR_FACTOR_INT)
-        return term->f[0][0].number;
-    return eval(term, env);
+    memcpy((char *)d + (size_t)term * sizeof value, &value, sizeof value);
+}
+
+void gdr_geometry_make(gdr_geometry *g, const gdr_term *term, int64_t K,
+                       int64_t V, int64_t sms)
+{
+    const gdr_term_env env = {.K = K, .V = V, .sms = sms};
+    const int64_t value[NAMES] = {0, 0, 0, 0, K, V, sms};
+
+    memset(g, 0, sizeof *g);
+    for (int i = 0; i < GDR_TERMS; i++) {
+        gdr_term *t = &g->term[i];
+
+        *t = term[i];
+        fix_product(t->f[0], &t->n[0], value);
+        if (t->n[1] > 0)
+            fix_product(t->f[1], &t->n[1], value);
+        if (t->n[0] == 1 && t->n[1] == 0 && is_fixed(&t->f[0][0]) &&
+            gdr_term_eval(t, &env) >= 0)
+            put(&g->fixed, i, gdr_term_eval(t, &env));
+        else
+            g->open |= (uint8_t)(1 << i);
+    }
+}
+
+int gdr_geometry_eval(const gdr_geometry *g, const gdr_term_env *env,
+                      gdr_launch_dims *out)
+{
+    *out = g->fixed;
+    for (unsigned left = g->open; left; left &= left - 1) {
+        int i = __builtin_ctz(left);
+        int64_t value = gdr_term_eval(&g->term[i], env);
+
+        if (value < 0)
+            return 0;
+        put(out, i, value);
+    }
+    return 1;
 }

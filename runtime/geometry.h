@@ -12,6 +12,7 @@
 #define GDR_GEOMETRY_H
 
 #include "gdr.h"
+#include "hot.h"
 
 typedef enum gdr_factor_name {
     GDR_FACTOR_B,
@@ -47,17 +48,38 @@ gdr_status gdr_term_parse(const char *text, gdr_term *out, char *msg, size_t n);
 /* -1 when the value overflows int64 (a product with a factor 0 is 0, and a min
  * overflows when both products do), or when an extent in it is negative. The
  * term has been parsed. */
-int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env);
+GDR_HOT int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env);
 
-/* The terms of one step, and their values for one call. */
+/* What a launch needs, in the order of a geometry's terms. */
+typedef struct gdr_launch_dims {
+    int64_t grid[3], block, smem, workspace;
+    int64_t pdl; /* not 0: may start before the kernel ahead of it ends, which
+                    it waits for itself (griddepcontrol.wait) */
+} gdr_launch_dims;
+
+enum {
+    GDR_TERM_GRID,
+    GDR_TERM_BLOCK = 3,
+    GDR_TERM_SMEM,
+    GDR_TERM_WORKSPACE,
+    GDR_TERM_PDL,
+    GDR_TERMS
+};
+
+/* The terms of one step of a plan. Most are numbers, or become one with the
+ * plan's K, V and sms: a call evaluates the others. */
 typedef struct gdr_geometry {
-    gdr_term grid[3], block, smem, workspace;
-    gdr_term pdl; /* not 0: may start before the kernel ahead of it ends, which
-                     it waits for itself (griddepcontrol.wait) */
+    gdr_launch_dims fixed;
+    uint8_t open; /* bit i: term i is not in fixed */
+    gdr_term term[GDR_TERMS];
 } gdr_geometry;
 
-typedef struct gdr_launch_dims {
-    int64_t grid[3], block, smem, workspace, pdl;
-} gdr_launch_dims;
+/* From GDR_TERMS parsed terms. */
+void gdr_geometry_make(gdr_geometry *g, const gdr_term *term, int64_t K,
+                       int64_t V, int64_t sms);
+
+/* 0 when a term overflows. */
+GDR_HOT int gdr_geometry_eval(const gdr_geometry *g, const gdr_term_env *env,
+                              gdr_launch_dims *out);
 
 #endif

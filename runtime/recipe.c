@@ -11,29 +11,27 @@
 #include <inttypes.h>
 
 /* A NULL term is a constant that the device does not use. */
-static gdr_status parse_geometry(const gdr_step_text *text, gdr_geometry *g,
-                                 char *msg, size_t n)
+static gdr_status parse_geometry(const gdr_recipe *r, const gdr_step_text *text,
+                                 gdr_geometry *g, char *msg, size_t n)
 {
     const struct {
         const char *name, *text, *fallback;
-        gdr_term *term;
-    } terms[] = {
-        {"grid_x", text->grid_x, "1", &g->grid[0]},
-        {"grid_y", text->grid_y, "1", &g->grid[1]},
-        {"grid_z", text->grid_z, "1", &g->grid[2]},
-        {"block", text->block, "1", &g->block},
-        {"smem", text->smem, "0", &g->smem},
-        {"workspace", text->workspace, "0", &g->workspace},
-        {"pdl", text->pdl, "0", &g->pdl},
+    } terms[GDR_TERMS] = {
+        {"grid_x", text->grid_x, "1"}, {"grid_y", text->grid_y, "1"},
+        {"grid_z", text->grid_z, "1"}, {"block", text->block, "1"},
+        {"smem", text->smem, "0"},     {"workspace", text->workspace, "0"},
+        {"pdl", text->pdl, "0"},
     };
-    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
+    gdr_term parsed[GDR_TERMS];
+    for (int i = 0; i < GDR_TERMS; i++) {
         char why[256] = "";
         const char *t = terms[i].text ? terms[i].text : terms[i].fallback;
-        gdr_status status = gdr_term_parse(t, terms[i].term, why, sizeof why);
+        gdr_status status = gdr_term_parse(t, &parsed[i], why, sizeof why);
         if (status != GDR_OK)
             return gdr_fail(status, msg, n, "geometry term %s = \"%s\": %s",
                             terms[i].name, t, why);
     }
+    gdr_geometry_make(g, parsed, r->s.K, r->s.V, r->sms);
     return GDR_OK;
 }
 
@@ -47,7 +45,7 @@ static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
     if (r->n_steps >= GDR_RECIPE_STEPS)
         return gdr_fail(GDR_ERR_ARG, msg, n, "a plan has at most %d steps",
                         GDR_RECIPE_STEPS);
-    gdr_status status = parse_geometry(text, &geometry, msg, n);
+    gdr_status status = parse_geometry(r, text, &geometry, msg, n);
     if (status != GDR_OK)
         return status;
     status = run ? r->backend->adopt(r->dev, run, &kernel, msg, n)
@@ -119,7 +117,10 @@ int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x)
     gdr_term_env env = term_env(r, x);
     int64_t most = 0;
     for (int i = 0; i < r->n_steps; i++) {
-        int64_t bytes = gdr_term_eval(&r->step[i].geometry.workspace, &env);
+        const gdr_geometry *g = &r->step[i].geometry;
+        int64_t bytes = g->open >> GDR_TERM_WORKSPACE & 1
+                            ? gdr_term_eval(&g->term[GDR_TERM_WORKSPACE], &env)
+                            : g->fixed.workspace;
         if (bytes < 0)
             return -1;
         most = bytes > most ? bytes : most;
@@ -127,41 +128,61 @@ int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x)
     return most;
 }
 
-/* Kernels of a card read states in vectors. */
-static gdr_status check_states(const gdr_recipe *r, const gdr_args *a,
-                               char *msg, size_t n)
+/* Bytes of an element of the snapshots; 0: there are none. */
+static int64_t snapshot_bytes(const gdr_recipe *r, const gdr_args *a)
 {
-    const int64_t align = (int64_t)r->backend->state_align;
-    const int64_t mask = align > 1 ? align - 1 : 0;
+    return r->s.contract != GDR_SNAPSHOTS ? 0
+           : a->flags & GDR_SNAPSHOT_F32  ? 4
+                                         : (int64_t)gdr_dtype_bytes(r->s.state);
+}
+
+static gdr_status refuse_states(const gdr_recipe *r, const gdr_args *a,
+                                char *msg, size_t n)
+{
     const int64_t bytes = (int64_t)gdr_dtype_bytes(r->s.state);
-    const int ring = r->s.contract == GDR_RING;
-    /* 0 where there are none: then nothing below is odd */
-    const int64_t snapshot = r->s.contract != GDR_SNAPSHOTS ? 0
-                             : a->flags & GDR_SNAPSHOT_F32  ? 4
-                                                            : bytes;
+    const int64_t snapshot = snapshot_bytes(r, a);
+    const int64_t mask = (int64_t)r->backend->state_align - 1;
     const struct {
         const char *name;
         int64_t at;
     } all[] = {
         {"state", (int64_t)(uintptr_t)a->state},
         {"state_stride_slot", a->state_stride_slot * bytes},
-        {"state_stride_ring", ring ? a->state_stride_ring * bytes : 0},
         {"state_stride_head", a->state_stride_head * bytes},
+        {"state_stride_ring",
+         r->s.contract == GDR_RING ? a->state_stride_ring * bytes : 0},
         {"snapshots", snapshot ? (int64_t)(uintptr_t)a->snapshots : 0},
         {"snapshot_stride_n", a->snapshot_stride_n * snapshot},
         {"snapshot_stride_t", a->snapshot_stride_t * snapshot},
         {"snapshot_stride_head", a->snapshot_stride_head * snapshot},
     };
-    int64_t odd = 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        odd |= all[i].at & mask;
-    for (size_t i = 0; odd && i < sizeof all / sizeof *all; i++)
-        if (all[i].at & mask)
-            return gdr_fail(GDR_ERR_ARG, msg, n,
-                            "%s: %" PRId64 " bytes; on this device a state "
-                            "begins at a multiple of %" PRId64 " bytes",
-                            all[i].name, all[i].at, align);
-    return GDR_OK;
+    size_t i = 0;
+    while (i + 1 < sizeof all / sizeof *all && !(all[i].at & mask))
+        i++;
+    return gdr_fail(GDR_ERR_ARG, msg, n,
+                    "%s: %" PRId64 " bytes; on this device a state begins at a "
+                    "multiple of %" PRId64 " bytes",
+                    all[i].name, all[i].at, mask + 1);
+}
+
+/* Kernels of a card read states in vectors. */
+static gdr_status check_states(const gdr_recipe *r, const gdr_args *a,
+                               char *msg, size_t n)
+{
+    const size_t align = r->backend->state_align;
+    int64_t strides = a->state_stride_slot | a->state_stride_head;
+    int64_t odd = (int64_t)(uintptr_t)a->state;
+    if (align <= 1)
+        return GDR_OK;
+    if (r->s.contract == GDR_RING)
+        strides |= a->state_stride_ring;
+    odd |= strides * (int64_t)gdr_dtype_bytes(r->s.state);
+    if (r->s.contract == GDR_SNAPSHOTS)
+        odd |= (int64_t)(uintptr_t)a->snapshots |
+               (a->snapshot_stride_n | a->snapshot_stride_t |
+                a->snapshot_stride_head) *
+                   snapshot_bytes(r, a);
+    return odd & (int64_t)(align - 1) ? refuse_states(r, a, msg, n) : GDR_OK;
 }
 
 static gdr_status check_workspace(const gdr_recipe *r, const gdr_args *a,
@@ -194,17 +215,10 @@ static gdr_status check_workspace(const gdr_recipe *r, const gdr_args *a,
 static int eval_dims(const gdr_geometry *g, const gdr_term_env *env,
                      gdr_launch_dims *d)
 {
-    int64_t units = 1;
-    for (int i = 0; i < 3; i++) {
-        d->grid[i] = gdr_term_eval(&g->grid[i], env);
-        if (d->grid[i] < 0 || __builtin_mul_overflow(units, d->grid[i], &units))
-            return 0;
-    }
-    d->block = gdr_term_eval(&g->block, env);
-    d->smem = gdr_term_eval(&g->smem, env);
-    d->workspace = gdr_term_eval(&g->workspace, env);
-    d->pdl = gdr_term_eval(&g->pdl, env);
-    return d->block >= 0 && d->smem >= 0 && d->workspace >= 0;
+    int64_t units;
+    return gdr_geometry_eval(g, env, d) &&
+           !__builtin_mul_overflow(d->grid[0], d->grid[1], &units) &&
+           !__builtin_mul_overflow(units, d->grid[2], &units);
 }
 
 gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
@@ -218,9 +232,10 @@ gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
         status = check_workspace(r, args, msg, n);
     if (status != GDR_OK)
         return status;
-    gdr_generic_params params = {.s = r->s};
+    gdr_generic_params params; /* 400 bytes: not cleared first */
     size_t bytes = r->generic ? sizeof params : sizeof params.p;
     gdr_args_pack(args, &r->s, &params.p);
+    params.s = r->s;
     gdr_term_env env = term_env(r, &args->x);
     for (int i = 0; i < r->n_steps; i++) {
         gdr_launch_dims dims;

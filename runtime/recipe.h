@@ -7,6 +7,7 @@
 #define GDR_RECIPE_H
 
 #include "backend.h"
+#include "hot.h"
 
 enum { GDR_RECIPE_STEPS = 8 };
 
@@ -22,15 +23,15 @@ typedef struct gdr_recipe {
     void *dev;
     int32_t sms;
     int n_steps;
+    int generic; /* kernels want gdr_generic_params */
     struct {
-        gdr_geometry geometry;
         void *kernel; /* NULL: not loaded */
+        gdr_geometry geometry;
     } step[GDR_RECIPE_STEPS];
     /* provenance, owned by whoever made the recipe */
     const char *kernel, *config, *problem, *reduction, *run;
-    double time_ns,
-        regret;  /* regret for the extents of problem; < 0: unknown */
-    int generic; /* kernels want gdr_generic_params */
+    double time_ns;
+    double regret; /* for the extents of problem; < 0: unknown */
 } gdr_recipe;
 
 /* Parses the geometry and loads the code of the next step. */
@@ -56,20 +57,29 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
  * of states, which follows from the device, is checked here, and the workspace
  * is checked here (GDR_ERR_ARG), since it follows from the plan. B = 0 or T = 0
  * launches nothing. */
-gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
-                             void *stream, char *msg, size_t n);
+GDR_HOT gdr_status gdr_recipe_launch(const gdr_recipe *r, const gdr_args *args,
+                                     void *stream, char *msg, size_t n);
 
 /* Bytes of workspace for these extents; -1 on overflow. The steps share one
  * workspace: each one's term covers all that it touches, the largest counts. */
-int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x);
+GDR_HOT int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x);
+
+/* Is Hv a multiple of Hk > 0? A division of 64 bits takes several times one of
+ * 32, and each call asks twice. */
+static inline int gdr_heads_fit(int64_t Hk, int64_t Hv)
+{
+    if ((Hk | Hv) >> 32 == 0)
+        return (uint32_t)Hv % (uint32_t)Hk == 0;
+    return Hv % Hk == 0;
+}
 
 /* gdr_args_check for a static problem that is known to be valid. */
-gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args, char *msg,
-                        size_t n);
+GDR_HOT gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args,
+                                char *msg, size_t n);
 
 /* Fills the op's parameter struct (recurrent_abi.h). */
 struct gdr_recurrent_params;
-void gdr_args_pack(const gdr_args *args, const gdr_static *s,
-                   struct gdr_recurrent_params *p);
+GDR_HOT void gdr_args_pack(const gdr_args *args, const gdr_static *s,
+                           struct gdr_recurrent_params *p);
 
 #endif

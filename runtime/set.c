@@ -6,6 +6,7 @@
 #include "set.h"
 #include "pin.h"
 #include "status.h"
+#include "hot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -311,8 +312,8 @@ gdr_status gdr_preload(const gdr_set *set, char *msg, size_t n)
 
 /* ---- every call ---- */
 
-gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
-                        gdr_plan *plan)
+GDR_HOT gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
+                                gdr_plan *plan)
 {
     gdr_match match;
     uint32_t index;
@@ -349,7 +350,8 @@ gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
     if (!plan || !plan->recipe || !x || !info || info->size < sizeof *info)
         return GDR_ERR_ARG;
     r = plan->recipe;
-    if (x->B < 0 || x->T < 0 || x->Hk < 1 || x->Hv < 1 || x->Hv % x->Hk)
+    if (x->B < 0 || x->T < 0 || x->Hk < 1 || x->Hv < 1 ||
+        !gdr_heads_fit(x->Hk, x->Hv))
         return GDR_ERR_ARG;
     workspace = gdr_recipe_workspace(r, x);
     if (workspace < 0 || (uint64_t)workspace > SIZE_MAX)
@@ -368,8 +370,8 @@ gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
     return GDR_OK;
 }
 
-gdr_status gdr_launch(const gdr_plan *plan, const gdr_args *args, void *stream,
-                      char *msg, size_t n)
+GDR_HOT gdr_status gdr_launch(const gdr_plan *plan, const gdr_args *args,
+                              void *stream, char *msg, size_t n)
 {
     gdr_status status;
 

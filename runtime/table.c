@@ -5,6 +5,7 @@
  */
 #include "table.h"
 #include "status.h"
+#include "hot.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -472,8 +473,8 @@ static int64_t head_ratio(const gdr_extents *x)
     return ratio * x->Hk == x->Hv ? ratio : 0;
 }
 
-static uint32_t find_tuned(const gdr_table *t, const gdr_extents *x,
-                           int64_t ratio, gdr_match *match)
+GDR_HOT static uint32_t find_tuned(const gdr_table *t, const gdr_extents *x,
+                                   int64_t ratio, gdr_match *match)
 {
     uint32_t index = none;
     gdr_neighbour near;

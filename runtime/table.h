@@ -25,6 +25,7 @@
 
 #include "nearest.h"
 #include "rows.h"
+#include "hot.h"
 
 /* The rung of an entry for a device: EXACT, SIBLING, DEFAULT or PTX. 0 when it
  * cannot serve there; why says for what reason. */
@@ -56,8 +57,8 @@ void gdr_table_close(gdr_table *table);
 /* The index of the entry for a call (0 for GENERIC), and how good a match it
  * is. GDR_ERR_ARG for extents that no call may have. Nanoseconds: no lock, no
  * allocation, no system call. */
-gdr_status gdr_table_find(const gdr_table *table, const gdr_extents *x,
-                          uint32_t *index, gdr_match *match);
+GDR_HOT gdr_status gdr_table_find(const gdr_table *table, const gdr_extents *x,
+                                  uint32_t *index, gdr_match *match);
 
 /* The same policy spelled out, for explain and for tests: <0 if a would be
  * found rather than b, both on the same rung, both in one table. */
