@@ -6,6 +6,7 @@
 #include "../runtime/signature.h"
 #include "bundle_c.h"
 #include "bundle_defaults.h"
+#include "bundle_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,23 +158,12 @@ static int lacks(plan *p, const char *db, char *msg, size_t n)
     return any;
 }
 
-static gdr_status open_for(const char *path, gdr_store_mode mode,
-                           gdr_store **st, char *msg, size_t n)
-{
-    gdr_status status = gdr_store_open(path, mode, st);
-
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s",
-                 *st && *gdr_store_errmsg(*st) ? gdr_store_errmsg(*st)
-                                               : gdr_strerror(status));
-    return status;
-}
-
 static gdr_status compile_into(const plan *p, const char *path, char *msg,
                                size_t n)
 {
     gdr_store *st = NULL;
-    gdr_status status = open_for(path, GDR_STORE_WRITE, &st, msg, n);
+    gdr_status status =
+        gdr_bundle_open_store(path, GDR_STORE_WRITE, &st, msg, n);
 
     for (int i = 0; i < p->wanted->n_arch && status == GDR_OK; i++)
         if (p->chip[i])
@@ -183,68 +173,7 @@ static gdr_status compile_into(const plan *p, const char *path, char *msg,
     return status;
 }
 
-/* ---- what is in one ---- */
-
-static void add_regrets(const gdr_rows *rows, gdr_bundle_sum *sum)
-{
-    for (uint32_t i = 0; i < rows->n_entries; i++) {
-        const gdr_entry *e = &rows->entry[i];
-
-        if (e->spare || e->problem.x.B == 0)
-            continue;
-        sum->tuned++;
-        sum->slower += e->regret > 0;
-        sum->regret = e->regret > sum->regret ? e->regret : sum->regret;
-    }
-}
-
-/* Of a file that is nothing but usable rows. */
-static gdr_status sum_up(const gdr *g, const char *path, gdr_bundle_sum *sum,
-                         char *msg, size_t n)
-{
-    const gdr_rows *rows = gdr_rows_of(g);
-    struct stat file;
-
-    memset(sum, 0, sizeof *sum);
-    if (rows->n_skipped > 0) {
-        snprintf(msg, n, "%s: %u rows are unusable; the first: %s", path,
-                 (unsigned)rows->n_skipped, rows->note[0]);
-        return GDR_ERR_FORMAT;
-    }
-    sum->bytes = stat(path, &file) ? 0 : file.st_size;
-    sum->plans = rows->n_entries;
-    sum->codes = rows->n_codes;
-    add_regrets(rows, sum);
-    return gdr_digest(g, sum->digest);
-}
-
 /* ---- writing ---- */
-
-static int has_statics(const gdr_rows *rows, const char *statics)
-{
-    char text[GDR_PROBLEM_TEXT];
-
-    for (uint32_t i = 0; i < rows->n_entries; i++) {
-        const gdr_problem p = {.s = rows->entry[i].problem.s};
-
-        gdr_problem_format(&p, text, sizeof text);
-        if (!strcmp(text, statics))
-            return 1;
-    }
-    return 0;
-}
-
-static void count_absent(const gdr_rows *rows, const gdr_bundle_filter *f,
-                         gdr_bundle_sum *sum)
-{
-    for (int i = 0; i < f->n_statics; i++) {
-        if (has_statics(rows, f->statics[i]))
-            continue;
-        if (!sum->absent++)
-            snprintf(sum->first_absent, sizeof sum->first_absent, "%s",
-                     f->statics[i]);
-    }
-}
 
 /* What is done with a whole file before it takes its place. */
 typedef struct last_step {
@@ -329,8 +258,8 @@ static gdr_status finish(void *ctx, const char *path)
     if (status == GDR_OK && l->name)
         status = turn_into_c(l, g, path);
     if (status == GDR_OK)
-        status = sum_up(g, path, l->sum, l->msg, l->n);
-    count_absent(gdr_rows_of(g), l->wanted, l->sum);
+        status = gdr_bundle_sum_up(g, path, l->sum, l->msg, l->n);
+    gdr_bundle_count_absent(gdr_rows_of(g), l->wanted, l->sum);
     if (l->name) /* kernels as source are other code */
         l->sum->digest[0] = 0;
     gdr_close(g);
@@ -378,7 +307,7 @@ static gdr_status compile_and_write(gdr_store *st, const plan *p,
     if (status == GDR_OK)
         status = compile_into(p, copy, msg, n);
     if (status == GDR_OK)
-        status = open_for(copy, GDR_STORE_READ, &more, msg, n);
+        status = gdr_bundle_open_store(copy, GDR_STORE_READ, &more, msg, n);
     if (status == GDR_OK)
         status = write_bundle(more, p, path, msg, n);
     gdr_store_close(more);
@@ -410,7 +339,7 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
     char key[GDR_SECRET_TEXT];
     plan p;
     gdr_store *st = NULL;
-    gdr_status status = open_for(db, GDR_STORE_READ, &st, msg, n);
+    gdr_status status = gdr_bundle_open_store(db, GDR_STORE_READ, &st, msg, n);
     int more = 0;
 
     if (status == GDR_OK)
@@ -425,150 +354,5 @@ gdr_status gdr_bundle_build(const char *db, const gdr_bundle_options *options,
         free(p.statics);
     }
     gdr_store_close(st);
-    return status;
-}
-
-/* ---- merging ---- */
-
-/* A file that is not whole is not merged into anything. */
-static gdr_status open_whole(const char *path, gdr_store **st, char *msg,
-                             size_t n)
-{
-    gdr_status status = open_for(path, GDR_STORE_READ, st, msg, n);
-
-    if (status == GDR_OK) {
-        status = gdr_store_verify(*st);
-        if (status != GDR_OK)
-            snprintf(msg, n, "%s", gdr_store_errmsg(*st));
-    }
-    return status;
-}
-
-static gdr_status start_with(const char *first, const char *copy, char *msg,
-                             size_t n)
-{
-    gdr_store *st = NULL;
-    gdr_status status = open_whole(first, &st, msg, n);
-
-    if (status == GDR_OK) {
-        status = gdr_store_copy(st, copy);
-        if (status != GDR_OK)
-            snprintf(msg, n, "%s", gdr_store_errmsg(st));
-    }
-    gdr_store_close(st);
-    return status;
-}
-
-static gdr_status add_to(gdr_store *to, const char *path, char *msg, size_t n)
-{
-    gdr_store *st = NULL;
-    gdr_status status = open_whole(path, &st, msg, n);
-
-    if (status == GDR_OK) {
-        status = gdr_store_merge(to, st);
-        if (status != GDR_OK)
-            snprintf(msg, n, "%s", gdr_store_errmsg(to));
-    }
-    gdr_store_close(st);
-    return status;
-}
-
-static gdr_status merge_into(const char *copy, const char *const *from,
-                             int n_from, char *msg, size_t n)
-{
-    gdr_store *to = NULL;
-    gdr_status status = start_with(from[0], copy, msg, n);
-
-    if (status == GDR_OK)
-        status = open_for(copy, GDR_STORE_WRITE, &to, msg, n);
-    for (int i = 1; i < n_from && status == GDR_OK; i++)
-        status = add_to(to, from[i], msg, n);
-    gdr_store_close(to);
-    return status;
-}
-
-gdr_status gdr_bundle_merge(const char *const *from, int n_from,
-                            const gdr_bundle_options *options, const char *path,
-                            gdr_bundle_sum *sum, char *msg, size_t n)
-{
-    char copy[4096];
-    gdr_status status;
-
-    if (snprintf(copy, sizeof copy, "%s.merge-%ld", path, (long)getpid()) >=
-        (int)sizeof copy) {
-        snprintf(msg, n, "the bundle's path is too long");
-        return GDR_ERR_ARG;
-    }
-    status = merge_into(copy, from, n_from, msg, n);
-    if (status == GDR_OK)
-        status = gdr_bundle_build(copy, options, path, sum, msg, n);
-    unlink(copy);
-    return status;
-}
-
-/* ---- keys ---- */
-
-/* 0: written, whole and only now. */
-static int write_new(const char *path, mode_t mode, const char *line)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    int failed = fd < 0 || dprintf(fd, "%s\n", line) < 0 || fsync(fd);
-
-    if (fd >= 0 && close(fd))
-        failed = 1;
-    return failed;
-}
-
-gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n)
-{
-    char key[GDR_KEY_TEXT], secret[GDR_SECRET_TEXT], path[4096];
-    gdr_status status = gdr_key_make(key, secret);
-
-    if (status != GDR_OK) {
-        snprintf(msg, n, "the system gives no random numbers");
-        return status;
-    }
-    for (int is_public = 0; is_public < 2 && status == GDR_OK; is_public++) {
-        snprintf(path, sizeof path, "%s.%s", name, is_public ? "pub" : "key");
-        if (!write_new(path, is_public ? 0644 : 0600, is_public ? key : secret))
-            continue;
-        status = errno == EEXIST ? GDR_ERR_ARG : GDR_ERR_IO;
-        snprintf(msg, n, "%s: %s", path, strerror(errno));
-    }
-    return status;
-}
-
-static gdr_status check_pages(const char *path, char *msg, size_t n)
-{
-    const char *key = getenv("GDR_VERIFY_KEY");
-    gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(
-        path, key && *key ? GDR_STORE_READ_SIGNED : GDR_STORE_READ, &st);
-
-    if (status == GDR_OK)
-        status = gdr_store_verify(st);
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s",
-                 st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
-                                             : gdr_strerror(status));
-    gdr_store_close(st);
-    return status;
-}
-
-gdr_status gdr_bundle_verify(const char *path, gdr_bundle_sum *sum, char *msg,
-                             size_t n)
-{
-    gdr_status status = check_pages(path, msg, n);
-    gdr *g = NULL;
-
-    memset(sum, 0, sizeof *sum);
-    if (status != GDR_OK)
-        return status;
-    status = gdr_open(path, &g);
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s", g ? gdr_errmsg(g) : gdr_strerror(status));
-    else
-        status = sum_up(g, path, sum, msg, n);
-    gdr_close(g);
     return status;
 }
