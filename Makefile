@@ -192,7 +192,8 @@ FUZZ_SECONDS ?= 60
 FUZZ_DIR := $(BUILD)/fuzz
 check-fuzz: | $(FIRST)
 	@$(MAKE) -s -j$(JOBS) BUILD=$(FUZZ_DIR) CC=clang CFLAGS='-O1 -g' \
-	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' \
+	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined \
+	        -fno-sanitize-recover=undefined' \
 	    $(patsubst %.c,$(FUZZ_DIR)/%,$(FUZZ_SRC))
 	@rm -rf $(FUZZ_DIR)/corpus && mkdir $(FUZZ_DIR)/corpus
 	$(FUZZ_DIR)/tests/fuzz_bundle $(FUZZ_DIR)/corpus seed
