@@ -178,6 +178,24 @@ bundle build --db "$dir/gdr.db" --format c --sign "$dir/no.key" -o "$dir/s.c"
 is "source is not signed" 2 'C source is not signed'
 bundle build --db "$dir/gdr.db" --format elf -o "$dir/s.c"
 is "other formats" 2 'db or c is needed'
+bundle build --db "$dir/gdr.db" --format c -o "$dir/int.c"
+run grep -c '^const gdr_embedded gdr_int = {' "$dir/int.c"
+is "a word of C is no name for it" 0 '^1$'
+cat >"$dir/inject.py" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("update step set %s = ?" % sys.argv[2], (sys.argv[3],))
+db.commit()
+END
+cp "$dir/gdr.db" "$dir/bad.db"
+python3 "$dir/inject.py" "$dir/bad.db" entry 'x(); abort(); //'
+bundle build --db "$dir/bad.db" --format c -o "$dir/bad.c"
+is "an entry is not taken for C" 1 'odd characters'
+cp "$dir/gdr.db" "$dir/bad.db"
+python3 "$dir/inject.py" "$dir/bad.db" isa 'avx")
+#error "x'
+bundle build --db "$dir/bad.db" --format c -o "$dir/bad.c"
+is "nor an instruction set" 1 'odd characters'
 mkdir -p "$dir/own/cpu"
 { cat templates/cpu/recurrent.c; echo '/* ours */'; } >"$dir/own/cpu/recurrent.c"
 "$build/gdr-tune" --device cpu --effort quick --db "$dir/own.db" --quiet \

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,32 @@ typedef struct step_id {
     int step;
 } step_id;
 
+/* Of C and of C++, which may declare the table. */
+static int is_keyword(const char *name)
+{
+    static const char words[] =
+        " alignas alignof and asm auto bool break case catch char class const "
+        "constexpr continue decltype default delete do double else enum "
+        "explicit export extern false float for friend goto if inline int long "
+        "main mutable namespace new noexcept not nullptr operator or private "
+        "protected public register restrict return short signed sizeof static "
+        "struct switch template this throw true try typedef typeid typename "
+        "typeof union unsigned using virtual void volatile while xor ";
+    char word[16];
+    int n = (int)strcspn(name, ".");
+
+    return n < (int)sizeof word - 2 &&
+           snprintf(word, sizeof word, " %.*s ", n, name) > 2 &&
+           strstr(words, word);
+}
+
 void gdr_bundle_c_name(const char *path, char name[GDR_BUNDLE_C_NAME])
 {
     const char *from = strrchr(path, '/');
     size_t n = 0;
 
     from = from ? from + 1 : path;
-    if (!isalpha((unsigned char)*from))
+    if (!isalpha((unsigned char)*from) || is_keyword(from))
         n = (size_t)snprintf(name, GDR_BUNDLE_C_NAME, "gdr_");
     while (*from && *from != '.' && n + 1 < GDR_BUNDLE_C_NAME) {
         name[n++] = isalnum((unsigned char)*from) ? *from : '_';
@@ -143,6 +163,32 @@ static void end_target(FILE *out, const char *arch, const char *isa)
           out);
 }
 
+/* What becomes C as it is, and not as a literal, must be what it says. */
+static int is_plain(const char *text, const char *more)
+{
+    for (; *text; text++)
+        if (!isalnum((unsigned char)*text) && !strchr(more, *text))
+            return 0;
+    return 1;
+}
+
+static gdr_status check_texts(const writer *w, const gdr_entry *e)
+{
+    for (int i = 0; i < e->code->n_steps; i++) {
+        const char *entry = e->code->step[i].text.entry;
+
+        if (is_plain(entry, "_") && !isdigit((unsigned char)*entry) &&
+            is_plain(e->code->step[i].isa, "+.-_"))
+            continue;
+        snprintf(w->msg, w->n,
+                 "%s %s: step %d has an entry or an instruction set with odd "
+                 "characters: the database is damaged",
+                 e->kernel, e->config, i);
+        return GDR_ERR_FORMAT;
+    }
+    return GDR_OK;
+}
+
 /* Frees what there is. */
 static void drop_sources(char **source, int n)
 {
@@ -202,7 +248,10 @@ static gdr_status put_kernel(const writer *w, const gdr_entry *e, int i,
 static gdr_status put_kernels(const writer *w, const gdr_entry *e)
 {
     char *source[GDR_RECIPE_STEPS] = {NULL};
-    gdr_status status = expand(w, e, source);
+    gdr_status status = check_texts(w, e);
+
+    if (status == GDR_OK)
+        status = expand(w, e, source);
 
     for (int i = 0; i < e->code->n_steps && status == GDR_OK; i++)
         status = put_kernel(w, e, i, source[i]);
@@ -339,7 +388,7 @@ static void put_row(const writer *w, const gdr_entry *e)
         fprintf(w->out, ", INT64_C(%" PRId64 "), ", e->max_work);
     put_texts(w->out, texts, sizeof texts / sizeof *texts);
     fprintf(w->out, "%" PRId64 ", %.17g, %.17g, %d},\n", e->abi, e->time_ns,
-            e->regret, e->spare);
+            isfinite(e->regret) ? e->regret : -1, e->spare);
 }
 
 static void put_table(const writer *w)
