@@ -96,6 +96,19 @@ else
     bundle build --db "$dir/gdr.db" -o "$dir/new.gdrb" --arch sm_90 \
         --only recurrent:final:vk:f32/f32:k32v32:g
     is "of problems that were tuned nowhere, too" 0 'plans.*digest'
+    ls "$dir" >"$dir.before"
+    "$build/gdr-bundle" build --db "$dir/gdr.db" -o "$dir/cut-short.gdrb" \
+        --arch sm_75,sm_80,sm_89,sm_90a,sm_100a --shapes qwen3.5 >/dev/null 2>&1 &
+    pid=$!
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        sleep 0.2
+        ls "$dir" | grep -q 'cut-short.gdrb.copy-' && break
+    done
+    kill -TERM $pid
+    wait $pid
+    run sh -c "ls '$dir' | diff '$dir.before' -"
+    rm -f "$dir.before"
+    is "what is interrupted leaves nothing behind" 0
     run sh -c "ls '$dir' | grep copy"
     is "and leave no copy" 1
     run env LD_LIBRARY_PATH="$PWD/$build/tests/fake" FAKE_CUDA=devices=1 \

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,45 @@ static int read_options(request *r, int argc, char **argv)
     return bad;
 }
 
+/* ---- interruptions ---- */
+
+enum { DOOMED = 8 };
+
+/* What is beside the bundle while it grows. */
+static char doomed[DOOMED][PATH_MAX + 96];
+
+static void give_up(int number)
+{
+    for (int i = 0; i < DOOMED; i++)
+        unlink(doomed[i]);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* ^C leaves nothing behind; kill -9 leaves files of these names. */
+static void clean_up_when_interrupted(const char *output)
+{
+    const struct sigaction action = {.sa_handler = give_up};
+    long me = (long)getpid();
+    static const char *const journal[] = {"", "-journal"};
+
+    for (int i = 0; i < 2; i++) {
+        size_t n = sizeof doomed[0];
+
+        snprintf(doomed[4 * i], n, "%s.new-%ld%s", output, me, journal[i]);
+        snprintf(doomed[4 * i + 1], n, "%s.copy-%ld%s", output, me, journal[i]);
+        snprintf(doomed[4 * i + 2], n, "%s.merge-%ld%s", output, me,
+                 journal[i]);
+        snprintf(doomed[4 * i + 3], n, "%s.merge-%ld.other-%ld%s", output, me,
+                 me, journal[i]);
+    }
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+/* ---- commands ---- */
+
 /* A file that is not there is the caller's mistake, not damage. */
 static int exit_code(gdr_status status, const char *file)
 {
@@ -329,6 +369,7 @@ static int build(const request *r)
 
     if (!r->output)
         return fail("build: -o FILE is missing");
+    clean_up_when_interrupted(r->output);
     status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
     if (status == GDR_OK)
         status =
@@ -354,6 +395,7 @@ static int merge(const request *r, char **from, int n_from)
                     "to build, for each file",
                     r->build.filter.max_regret > 0 ? "--max-regret"
                                                    : "--max-kernels");
+    clean_up_when_interrupted(r->output);
     status = gdr_bundle_merge((const char *const *)from, n_from, &r->build,
                               r->output, &sum, msg, sizeof msg);
     if (status != GDR_OK) {
