@@ -91,6 +91,11 @@ static int load_step(void *ctx, const gdr_step_row *row)
     loading *l = ctx;
     gdr_step_text text = {row->entry, row->grid_x, row->grid_y,    row->grid_z,
                           row->block, row->smem,   row->workspace, row->pdl};
+    if (!gdr_store_hash_fits(row->hash, row->code, row->bytes)) {
+        snprintf(l->msg, sizeof l->msg, "its code is not what its hash says");
+        l->status = GDR_ERR_FORMAT;
+        return 1;
+    }
     l->status = gdr_recipe_add_step(l->recipe, &text, row->code,
                                     (size_t)row->bytes, l->msg, sizeof l->msg);
     return l->status != GDR_OK;

@@ -212,6 +212,11 @@ typedef struct gdr_fallback_row { /* a default with its variant and device */
 typedef int (*gdr_fallback_fn)(void *ctx, const gdr_fallback_row *row);
 gdr_status gdr_store_each_default(gdr_store *st, gdr_fallback_fn fn, void *ctx);
 
+/* Is hash the SHA-256 of the code, in lower-case hex? */
+int gdr_store_hash_fits(const char *hash, const void *code, int64_t bytes);
+
+/* The code has not been compared with its hash: that takes longer than reading
+ * all else, and is for who is going to run it. */
 typedef int (*gdr_step_fn)(void *ctx, const gdr_step_row *row);
 gdr_status gdr_store_each_step(gdr_store *st, const char *variant,
                                const char *stamp, gdr_step_fn fn, void *ctx);
@@ -276,8 +281,8 @@ gdr_status gdr_store_get_signature(gdr_store *st, const char *key, char *out,
                                    size_t n);
 
 /* Is every page whole, every row where its table says, every name known?
- * GDR_ERR_FORMAT with the first that is not. Hashes of code are checked where
- * code is read. */
+ * GDR_ERR_FORMAT with the first that is not. Hashes of code are for who runs
+ * it. */
 gdr_status gdr_store_verify(gdr_store *st);
 
 #endif

@@ -69,9 +69,6 @@ gdr_status gdr_store_check_tables(gdr_store *st);
 gdr_status gdr_store_migrate(gdr_store *st, const char *schema,
                              const char *const *steps, int version);
 
-/* Is hash the SHA-256 of the code, in lower-case hex? */
-int gdr_store_hash_fits(const char *hash, const void *code, int64_t bytes);
-
 /* gdr_store_path with the system's places given, NULL-terminated. */
 gdr_status gdr_store_path_in(const char *path, int write,
                              const char *const *system, char *out, size_t n,

@@ -365,9 +365,8 @@ static void read_step(gdr_query *q, gdr_step_row *row, int64_t expected)
     row->isa = gdr_query_text(q);
     row->hash = read_hash(q);
     row->code = gdr_query_blob(q, &row->bytes);
-    if (!gdr_query_failed(q) &&
-        !gdr_store_hash_fits(row->hash, row->code, row->bytes))
-        gdr_query_refuse(q, "of an image is not what its hash says");
+    if (!row->code && !gdr_query_failed(q))
+        gdr_query_refuse(q, "of an image is not there");
 }
 
 #define EACH_STEP(pdl)                                                         \

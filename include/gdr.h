@@ -262,7 +262,8 @@ typedef struct gdr_set gdr_set;
  *
  * The file holds code. GDR_ERR_UNSAFE where everybody may write to it, unless
  * $GDR_VERIFY_KEY names a file with a public key of gdr-bundle keygen: then its
- * signature is required, and must be of all that was read.
+ * signature is required, and must be of all that was read. Damaged code is
+ * found by its hash when gdr_select wants it, and is not loaded.
  */
 GDR_API gdr_status gdr_open(const char *path, gdr **out);
 GDR_API void gdr_close(gdr *g);

@@ -91,6 +91,9 @@ static int read_step(void *ctx, const gdr_step_row *s)
 
     r->status = gdr_rows_put_step(r->rows, r->code, s->n, &text, s->isa,
                                   s->code, s->bytes);
+    if (!r->status)
+        r->status =
+            gdr_rows_put_hash(r->rows, r->code, s->hash, gdr_store_hash_fits);
     return r->status != GDR_OK;
 }
 

@@ -378,3 +378,26 @@ gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
 {
     return put_step(rows, id, n, text, isa, NULL, 0, run);
 }
+
+gdr_status gdr_rows_put_hash(gdr_rows *rows, uint32_t id, const char *hash,
+                             gdr_hash_fits fits)
+{
+    gdr_code *code = rows->code[id];
+    int last = code->n_steps - 1;
+
+    if (code->why || last < 0)
+        return GDR_OK;
+    code->step[last].hash = keep_text(rows, hash);
+    code->step[last].fits = fits;
+    return code->step[last].hash ? GDR_OK : GDR_ERR_NO_MEMORY;
+}
+
+int gdr_code_intact(const gdr_code *code)
+{
+    for (int i = 0; i < code->n_steps; i++)
+        if (code->step[i].hash &&
+            !code->step[i].fits(code->step[i].hash, code->step[i].image,
+                                (int64_t)code->step[i].bytes))
+            return 0;
+    return 1;
+}

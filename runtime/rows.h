@@ -18,6 +18,10 @@ typedef struct gdr_origin {
     const char *fingerprint, *kind, *arch, *isa;
 } gdr_origin;
 
+/* Is this the hash of the image? */
+typedef int (*gdr_hash_fits)(const char *hash, const void *image,
+                             int64_t bytes);
+
 /* A variant as built once: its steps. */
 typedef struct gdr_code {
     const char *variant, *stamp; /* together unique */
@@ -30,6 +34,8 @@ typedef struct gdr_code {
         const void *image;
         size_t bytes;
         gdr_cpu_kernel run; /* where there is no image */
+        const char *hash;   /* what the image must hash to; NULL: unsaid */
+        gdr_hash_fits fits;
     } step[GDR_RECIPE_STEPS];
 } gdr_code;
 
@@ -86,7 +92,16 @@ gdr_status gdr_rows_put_step(gdr_rows *rows, uint32_t id, int64_t n,
                              const gdr_step_text *text, const char *isa,
                              const void *image, int64_t bytes);
 
-/* The same, where the code is a function of this process. */
+/* What the step that was put last must hash to. It is asked when the code is
+ * wanted, not for all that nobody will load. */
+gdr_status gdr_rows_put_hash(gdr_rows *rows, uint32_t id, const char *hash,
+                             gdr_hash_fits fits);
+
+/* Is every image of it what its hash says? */
+int gdr_code_intact(const gdr_code *code);
+
+/* The same as gdr_rows_put_step, where the code is a function of this process.
+ */
 gdr_status gdr_rows_put_kernel(gdr_rows *rows, uint32_t id, int64_t n,
                                const gdr_step_text *text, const char *isa,
                                gdr_cpu_kernel run);

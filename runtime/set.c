@@ -68,7 +68,11 @@ static gdr_status load_entry(gdr_set *set, const gdr_entry *e, uint32_t at)
                           .backend = set->backend,
                           .dev = set->dev,
                           .sms = set->backend->info(set->dev)->sms};
-        if (load_code(e->code, r, why, sizeof why)) {
+        if (!gdr_code_intact(e->code))
+            snprintf(why, sizeof why,
+                     "its code is damaged: it is not what its "
+                     "hash says");
+        if (*why || load_code(e->code, r, why, sizeof why)) {
             a->why = strdup(why);
             return a->why ? GDR_ERR_LOAD : GDR_ERR_NO_MEMORY;
         }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include "../db/store_internal.h"
 #include "store_kit.h"
 #include <sodium.h>
 #include <sqlite3.h>
@@ -302,13 +303,13 @@ typedef struct seen {
 
 static int see_step(void *ctx, const gdr_step_row *row)
 {
-    char hex[65];
-    unsigned char digest[32];
     seen *s = ctx;
     gdr_quarantine_row q;
-    crypto_hash_sha256(digest, row->code, (unsigned long long)row->bytes);
-    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
-    assert_string_equal(hex, row->hash);
+    if (!gdr_store_hash_fits(row->hash, row->code, row->bytes)) {
+        s->status = gdr_store_fail(s->st, GDR_ERR_FORMAT,
+                                   "code of an image is not its hash's");
+        return 1;
+    }
     s->status = gdr_store_get_quarantine(s->st, 1, row->hash, &q);
     if (s->status == GDR_ERR_NOT_FOUND)
         s->status = GDR_OK;

@@ -589,7 +589,8 @@ static void test_rubbish(void **state)
         close_rows(&r);
         kit_vandalise(place->db, sql[i]);
         assert_int_equal(gdr_open(place->db, &g), GDR_OK);
-        if (i != 5 && gdr_rows_of(g)->n_skipped != 1) /* 5: nothing to skip */
+        /* 5: nothing to skip; 6: code is looked at when it is wanted */
+        if (i < 5 && gdr_rows_of(g)->n_skipped != 1)
             fail_msg("%s: %u rows skipped", sql[i],
                      (unsigned)gdr_rows_of(g)->n_skipped);
         gdr_close(g);

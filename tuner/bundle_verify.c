@@ -43,6 +43,14 @@ gdr_status gdr_bundle_sum_up(const gdr *g, const char *path,
                  (unsigned)rows->n_skipped, rows->note[0]);
         return GDR_ERR_FORMAT;
     }
+    for (uint32_t i = 0; i < rows->n_codes; i++)
+        if (!gdr_code_intact(rows->code[i])) {
+            snprintf(msg, n,
+                     "%s: damaged: the code of variant %.16s is not "
+                     "what its hash says",
+                     path, rows->code[i]->variant);
+            return GDR_ERR_FORMAT;
+        }
     sum->bytes = stat(path, &file) ? 0 : file.st_size;
     sum->plans = rows->n_entries;
     sum->codes = rows->n_codes;
