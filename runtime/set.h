@@ -17,16 +17,18 @@ typedef struct gdr_attempt {
 } gdr_attempt;
 
 struct gdr_set {
+    /* what a find needs, in one line of memory */
+    gdr_table *table;
+    gdr_recipe *recipe; /* [n] */
+    gdr_misses *misses;
+    gdr_match worst, rung;
+    uint32_t n; /* plans: 1 for the generic kernel */
+
     const gdr_rows *rows;
     const gdr_backend *backend;
     void *dev;
     gdr_static s;
-    gdr_match worst, rung;
-    const char *reduction; /* the id that all plans have; NULL: any */
-    gdr_misses *misses;
-    gdr_table *table;
-    uint32_t n;              /* plans: 1 for the generic kernel */
-    gdr_recipe *recipe;      /* [n] */
+    const char *reduction;   /* the id that all plans have; NULL: any */
     const gdr_entry **entry; /* [n]; NULL for the generic kernel */
     gdr_attempt *attempt;    /* [rows->n_codes] */
 };
