@@ -33,8 +33,8 @@ static const char usage_text[] =
     "  --shapes LIST     problems of this list alone: a name or a file\n"
     "  --only STATICS    this problem alone; both are repeatable\n"
     "  -o, --output FILE the bundle\n"
-    "  --max-regret R    fewer codes: slower than the fastest by R at most "
-    "(5%)\n"
+    "  --max-regret R    fewer codes: each at most R slower than the fastest, "
+    "as 5%\n"
     "  --max-kernels N   of a static problem, whatever that costs\n"
     "  --format db|c     a file for gdr_open, or C source to link (db)\n"
     "  --sign KEY        build: signed with the key of this file\n"
@@ -367,7 +367,7 @@ static int build(const request *r)
     gdr_bundle_sum sum;
     gdr_status status;
 
-    if (!r->output)
+    if (!r->output || !*r->output)
         return fail("build: -o FILE is missing");
     clean_up_when_interrupted(r->output);
     status = gdr_store_path(r->db, 0, path, sizeof path, msg, sizeof msg);
@@ -388,7 +388,7 @@ static int merge(const request *r, char **from, int n_from)
     gdr_bundle_sum sum;
     gdr_status status;
 
-    if (!r->output)
+    if (!r->output || !*r->output)
         return fail("merge: -o FILE is missing");
     if (r->build.filter.max_regret > 0 || r->build.filter.max_kernels > 0)
         return fail("merge: %s needs trials, which a bundle has not: give it "
