@@ -182,6 +182,7 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
                             const char *path)
 {
     char temporary[4096];
+    struct stat there;
     gdr_status status;
     assert(from && f && path);
     if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path,
@@ -189,6 +190,11 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
         return gdr_store_fail(from, GDR_ERR_ARG,
                               "the bundle's path is too "
                               "long");
+    if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return gdr_store_fail(from, GDR_ERR_ARG,
+                              "%s is there and is not a file: give another "
+                              "name",
+                              path);
     if (!f->force && access(path, F_OK) == 0) {
         errno = EEXIST;
         return gdr_store_fail(from, GDR_ERR_ARG,

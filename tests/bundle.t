@@ -71,6 +71,9 @@ bundle build --db "$dir/gdr.db" -o "$dir/c.gdrb" --arch "$arch,sm_1"
 is "an arch that is none" 2 "has nothing for sm_1, .* it has: $arch"
 bundle build --db "$dir/gdr.db" -o "$dir/c.gdrb" --arch "$arch"
 is "one that was" 0
+mkfifo "$dir/fifo"
+bundle build --db "$dir/gdr.db" -o "$dir/fifo" --force
+is "nothing but a file is replaced" 2 'is not a file'
 mkdir "$dir/file" && touch "$dir/file/there"
 bundle build --db "$dir/gdr.db" -o "$dir/file/there/c.gdrb"
 is "a place that is none" 2 'file/there'
@@ -248,6 +251,9 @@ run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us &&
 is "keys are made" 0 'us.key'
 run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us"
 is "once" 2 'us.key: File exists'
+touch "$dir/half.pub"
+run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen half || ls half.key"
+is "in pairs" 2 'half.pub: File exists'
 run sh -c "ls -l '$dir/us.key' | cut -c1-10"
 is "the secret is the owner's alone" 0 '^-rw-------'
 bundle build --db "$dir/gdr.db" --sign "$dir/us.key" -o "$dir/signed.gdrb"

@@ -250,15 +250,18 @@ static gdr_status turn_into_c(const last_step *l, const gdr *g,
 static gdr_status finish(void *ctx, const char *path)
 {
     const last_step *l = ctx;
+    struct stat file;
     gdr *g = NULL;
     gdr_status status = read_back(path, &g, l->msg, l->n);
 
     if (status == GDR_OK && l->secret)
         status = sign(l, g, path);
-    if (status == GDR_OK && l->name)
-        status = turn_into_c(l, g, path);
     if (status == GDR_OK)
         status = gdr_bundle_sum_up(g, path, l->sum, l->msg, l->n);
+    if (status == GDR_OK && l->name)
+        status = turn_into_c(l, g, path);
+    if (status == GDR_OK && stat(path, &file) == 0)
+        l->sum->bytes = file.st_size;
     gdr_bundle_count_absent(gdr_rows_of(g), l->wanted, l->sum);
     if (l->name) /* kernels as source are other code */
         l->sum->digest[0] = 0;

@@ -34,6 +34,10 @@ gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n)
             continue;
         status = errno == EEXIST ? GDR_ERR_ARG : GDR_ERR_IO;
         snprintf(msg, n, "%s: %s", path, strerror(errno));
+        if (is_public) { /* no half of a pair stays */
+            snprintf(path, sizeof path, "%s.key", name);
+            unlink(path);
+        }
     }
     return status;
 }

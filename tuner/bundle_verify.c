@@ -43,7 +43,12 @@ gdr_status gdr_bundle_sum_up(const gdr *g, const char *path,
                  (unsigned)rows->n_skipped, rows->note[0]);
         return GDR_ERR_FORMAT;
     }
-    for (uint32_t i = 0; i < rows->n_codes; i++)
+    for (uint32_t i = 0; i < rows->n_codes; i++) {
+        if (rows->code[i]->n_steps == 0) {
+            snprintf(msg, n, "%s: damaged: variant %.16s has no code", path,
+                     rows->code[i]->variant);
+            return GDR_ERR_FORMAT;
+        }
         if (!gdr_code_intact(rows->code[i])) {
             snprintf(msg, n,
                      "%s: damaged: the code of variant %.16s is not "
@@ -51,6 +56,7 @@ gdr_status gdr_bundle_sum_up(const gdr *g, const char *path,
                      path, rows->code[i]->variant);
             return GDR_ERR_FORMAT;
         }
+    }
     sum->bytes = stat(path, &file) ? 0 : file.st_size;
     sum->plans = rows->n_entries;
     sum->codes = rows->n_codes;
