@@ -226,6 +226,16 @@ bundle diff "$dir/b.gdrb" "$dir/a.gdrb"
 is "one problem alone lacks the others" 1 "^- $s / b2t1hk1hv2 on cpu:.*: cpu/"
 bundle diff --json "$dir/a.gdrb" "$dir/b.gdrb"
 is "as JSON, too" 1 '"before":null,"after":"cpu/'
+cp "$dir/b.gdrb" "$dir/colour.gdrb" && chmod 644 "$dir/colour.gdrb"
+run python3 - "$dir/colour.gdrb" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("update variant set config = config || char(27) || '[2J'")
+db.commit()
+END
+bundle diff "$dir/colour.gdrb" "$dir/a.gdrb"
+if grep -q "$(printf '\033')" "$dir/log"; then status=9; fi
+is "what a stranger wrote moves no cursor" 1 '?\[2J'
 bundle diff "$dir/b.gdrb" "$dir/none.gdrb"
 is "nothing to compare with" 2 'none.gdrb'
 

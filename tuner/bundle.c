@@ -254,15 +254,16 @@ static gdr_status finish(void *ctx, const char *path)
     gdr *g = NULL;
     gdr_status status = read_back(path, &g, l->msg, l->n);
 
-    if (status == GDR_OK && l->secret)
-        status = sign(l, g, path);
     if (status == GDR_OK)
         status = gdr_bundle_sum_up(g, path, l->sum, l->msg, l->n);
+    if (status == GDR_OK && l->secret)
+        status = sign(l, g, path);
     if (status == GDR_OK && l->name)
         status = turn_into_c(l, g, path);
     if (status == GDR_OK && stat(path, &file) == 0)
         l->sum->bytes = file.st_size;
-    gdr_bundle_count_absent(gdr_rows_of(g), l->wanted, l->sum);
+    if (status == GDR_OK)
+        gdr_bundle_count_absent(gdr_rows_of(g), l->wanted, l->sum);
     if (l->name) /* kernels as source are other code */
         l->sum->digest[0] = 0;
     gdr_close(g);

@@ -1,10 +1,29 @@
 /* bundle_print.c - see bundle_print.h. */
 #include "bundle_print.h"
 #include "json.h"
+#include "text.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* A line; what a stranger wrote moves no cursor. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char *text = NULL, *clean = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) >= 0)
+        clean = gdr_text_clean(text, 0);
+    va_end(args);
+    puts(clean ? clean : "out of memory");
+    fflush(stdout);
+    free(text);
+    free(clean);
+}
 
 void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)
 {
@@ -44,14 +63,13 @@ void gdr_bundle_print_trial(void *ctx, const gdr_bundle_trial *t)
     json_t *o;
 
     if (!*json) {
-        printf("%s on %s: %s %s: ", t->outcome, t->device, t->kernel,
-               t->config);
         if (strcmp(t->outcome, "ok") != 0)
-            printf("%s: %s\n", t->statics, t->note);
+            say("%s on %s: %s %s: %s: %s", t->outcome, t->device, t->kernel,
+                t->config, t->statics, t->note);
         else
-            printf("%s: error %.2f of its bound\n", t->statics,
-                   t->error_o > t->error_s ? t->error_o : t->error_s);
-        fflush(stdout);
+            say("ok on %s: %s %s: %s: error %.2f of its bound", t->device,
+                t->kernel, t->config, t->statics,
+                t->error_o > t->error_s ? t->error_o : t->error_s);
         return;
     }
     o = json_object();
@@ -79,11 +97,11 @@ void gdr_bundle_print_change(void *ctx, const gdr_bundle_change *c)
         snprintf(work, sizeof work, " (default up to B*T*Hv = %" PRId64 ")",
                  c->max_work);
     if (!*json) {
-        printf("%s %s%s on %.80s: %s%s%s%s\n", mark, c->problem, work,
-               c->device, c->before ? c->before : c->after,
-               c->before && c->after ? " -> " : "",
-               c->before && c->after ? c->after : "",
-               c->same_config ? " (other code)" : "");
+        say("%s %s%s on %.80s: %s%s%s%s", mark, c->problem, work, c->device,
+            c->before ? c->before : c->after,
+            c->before && c->after ? " -> " : "",
+            c->before && c->after ? c->after : "",
+            c->same_config ? " (other code)" : "");
         return;
     }
     o = json_object();

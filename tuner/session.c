@@ -317,7 +317,9 @@ void gdr_session_stamp(const gdr_session *s, const char *hash, int64_t abi,
                        char stamp[GDR_HASH_TEXT])
 {
     char number[24];
-    const char *text[] = {hash, s->compiler, s->protocol, number};
+    /* one compiler and -march=native make other code on another machine */
+    const char *text[] = {hash,   s->compiler,  s->protocol,
+                          number, s->info.arch, s->info.isa};
 
     snprintf(number, sizeof number, "%lld", (long long)abi);
     gdr_hash_texts(text, sizeof text / sizeof *text, stamp);
