@@ -169,9 +169,59 @@ static void test_mutations(void **state)
             }
 }
 
+/* What a plan fixes must change no value, that of an overflow included. */
+static void a_geometry_is_its_terms(void **state)
+{
+    static const char *const texts[] = {"1",
+                                        "0",
+                                        "2",
+                                        "128",
+                                        "2*k",
+                                        "b*hv*ceil(v/8)",
+                                        "b*b*2147483647*v",
+                                        "k*v*sms*2147483647",
+                                        "k*v*k*v*k*v*k*v",
+                                        "2147483647*2147483647*4*k",
+                                        "min(b*hv*4, sms*8)",
+                                        "min(k, v)",
+                                        "ceil(k/7)*t*ceil(hv/4)*hk",
+                                        "b*t*hk*hv*b*t*hk*hv",
+                                        "0*b*k",
+                                        "sms"};
+    enum { N = sizeof texts / sizeof *texts };
+    static const gdr_term_env envs[] = {{{1, 1, 1, 1}, 128, 128, 132},
+                                        {{3, 2, 2, 6}, 8, 17, 1},
+                                        {{1 << 20, 4, 16, 32}, 1024, 4096, 2},
+                                        {{0, 1, 1, 1}, 64, 1, 7}};
+
+    (void)state;
+    for (int at = 0; at < N; at++)
+        for (size_t k = 0; k < sizeof envs / sizeof *envs; k++) {
+            const gdr_term_env *e = &envs[k];
+            gdr_term term[GDR_TERMS];
+            int64_t want[GDR_TERMS];
+            gdr_launch_dims got;
+            gdr_geometry g;
+            int whole = 1;
+
+            for (int i = 0; i < GDR_TERMS; i++) {
+                assert_int_equal(
+                    gdr_term_parse(texts[(at + i) % N], &term[i], NULL, 0),
+                    GDR_OK);
+                want[i] = gdr_term_eval(&term[i], e);
+                whole &= want[i] >= 0;
+            }
+            gdr_geometry_make(&g, term, e->K, e->V, e->sms);
+            assert_int_equal(gdr_geometry_eval(&g, e, &got), whole);
+            if (whole)
+                assert_memory_equal(&got, want, sizeof want);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_geometry_is_its_terms),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_overflow_is_exact),
