@@ -114,4 +114,26 @@ void gdr_query_refuse(gdr_query *q, const char *why);
 int gdr_query_failed(const gdr_query *q);
 gdr_status gdr_query_close(gdr_query *q);
 
+/* ---- groups of columns, and the functions that read them ---- */
+
+#define GDR_STORE_DEVICE "d.id, d.fingerprint, d.kind, d.arch, d.isa, d.name"
+#define GDR_STORE_VARIANT                                                      \
+    "v.hash, v.statics, v.kernel, v.config, v.reduction, v.abi"
+#define GDR_STORE_CHOICE                                                       \
+    "c.run, c.device, c.problem, c.stamp, c.variant, c.variant_stamp,"         \
+    " c.fallback, c.fallback_stamp, c.time_ns, c.spread, c.gain, c.gain_lo,"   \
+    " c.gain_hi, c.noise, c.bytes, c.roofline_bytes_per_s"
+/* behind it, what version 2 did not know */
+#define GDR_STORE_REGRET ", c.regret"
+#define GDR_STORE_NO_REGRET ", 0.0 AS regret"
+
+void gdr_query_device(gdr_query *q, gdr_device_row *row, int64_t *id);
+void gdr_query_variant(gdr_query *q, gdr_variant_row *row);
+void gdr_query_choice(gdr_query *q, gdr_choice_row *row);
+
+/* Copies n texts, and `bytes` of data before them, into one block of
+ * sqlite3_malloc, and points them there. NULL: out of memory, nothing moved. */
+void *gdr_store_pack(const char **const *texts, int n, const void **data,
+                     size_t bytes);
+
 #endif

@@ -11,11 +11,6 @@ static const double REAL_MAX = 1e18; /* of times in ns, as in the schema */
 
 /* ---- groups of columns, in the order in which they are read ---- */
 
-#define DEVICE_COLUMNS "d.id, d.fingerprint, d.kind, d.arch, d.isa, d.name"
-#define VARIANT_COLUMNS                                                        \
-    "v.hash, v.statics, v.kernel, v.config, v.reduction, v.abi"
-#define FALLBACK_COLUMNS                                                       \
-    "w.hash, w.statics, w.kernel, w.config, w.reduction, w.abi"
 #define TRIAL_COLUMNS                                                          \
     "t.run, t.device, t.problem, t.variant, t.stamp, t.outcome, t.stage,"      \
     " t.error_o, t.error_s, t.time_ns, t.spread, t.rounds, t.samples, t.note"
@@ -23,15 +18,7 @@ static const double REAL_MAX = 1e18; /* of times in ns, as in the schema */
 #define CARD_COLUMNS ", t.occupancy, t.in_flight, t.eager_ns"
 #define NO_CARD_COLUMNS                                                        \
     ", NULL AS occupancy, NULL AS in_flight, NULL AS eager_ns"
-#define CHOICE_COLUMNS                                                         \
-    "c.run, c.device, c.problem, c.stamp, c.variant, c.variant_stamp,"         \
-    " c.fallback, c.fallback_stamp, c.time_ns, c.spread, c.gain, c.gain_lo,"   \
-    " c.gain_hi, c.noise, c.bytes, c.roofline_bytes_per_s"
-/* what version 2 did not know */
-#define REGRET_COLUMN ", c.regret"
-#define NO_REGRET_COLUMN ", 0.0 AS regret"
-
-static void read_device(gdr_query *q, gdr_device_row *row, int64_t *id)
+void gdr_query_device(gdr_query *q, gdr_device_row *row, int64_t *id)
 {
     *id = gdr_query_int(q, 1, INT64_MAX);
     row->fingerprint = gdr_query_text(q);
@@ -49,7 +36,7 @@ static const char *read_hash(gdr_query *q)
     return hash;
 }
 
-static void read_variant(gdr_query *q, gdr_variant_row *row)
+void gdr_query_variant(gdr_query *q, gdr_variant_row *row)
 {
     row->hash = read_hash(q);
     row->statics = gdr_query_text(q);
@@ -96,7 +83,7 @@ static void read_trial(gdr_query *q, gdr_trial_row *row)
     row->eager_ns = gdr_query_real_or(q, 0, REAL_MAX, 0);
 }
 
-static void read_choice(gdr_query *q, gdr_choice_row *row)
+void gdr_query_choice(gdr_query *q, gdr_choice_row *row)
 {
     row->run = gdr_query_int(q, 1, INT64_MAX);
     row->device = gdr_query_int(q, 1, INT64_MAX);
@@ -124,18 +111,15 @@ static size_t text_bytes(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
-/* Copies n texts, and `bytes` of data before them, into one block. */
-static int keep(gdr_store *st, const char **const *texts, int n,
-                const void **data, size_t bytes)
+void *gdr_store_pack(const char **const *texts, int n, const void **data,
+                     size_t bytes)
 {
     size_t total = bytes;
     for (int i = 0; i < n; i++)
         total += text_bytes(*texts[i]);
-    char *p = sqlite3_malloc64(total + 1);
-    if (!p)
-        return 0;
-    sqlite3_free(st->kept);
-    st->kept = p;
+    char *block = sqlite3_malloc64(total + 1), *p = block;
+    if (!block)
+        return NULL;
     if (bytes > 0) {
         memcpy(p, *data, bytes);
         *data = p;
@@ -149,6 +133,18 @@ static int keep(gdr_store *st, const char **const *texts, int n,
         *texts[i] = p;
         p += length;
     }
+    return block;
+}
+
+/* 0: out of memory. */
+static int keep(gdr_store *st, const char **const *texts, int n,
+                const void **data, size_t bytes)
+{
+    void *block = gdr_store_pack(texts, n, data, bytes);
+    if (!block)
+        return 0;
+    sqlite3_free(st->kept);
+    st->kept = block;
     return 1;
 }
 
@@ -238,7 +234,7 @@ gdr_status gdr_store_get_quarantine(gdr_store *st, int64_t device,
 }
 
 #define GET_CHOICE(regret)                                                     \
-    "SELECT " CHOICE_COLUMNS regret " FROM choice c"                           \
+    "SELECT " GDR_STORE_CHOICE regret " FROM choice c"                         \
     " WHERE device = ? AND problem = ?"
 
 gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
@@ -247,13 +243,13 @@ gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
     gdr_query q;
     assert(st && problem && row);
     gdr_query_open(&q, st,
-                   st->version < 3 ? GET_CHOICE(NO_REGRET_COLUMN)
-                                   : GET_CHOICE(REGRET_COLUMN));
+                   st->version < 3 ? GET_CHOICE(GDR_STORE_NO_REGRET)
+                                   : GET_CHOICE(GDR_STORE_REGRET));
     gdr_query_bind_int(&q, device);
     gdr_query_bind_text(&q, problem);
     int found = gdr_query_step(&q);
     if (found) {
-        read_choice(&q, row);
+        gdr_query_choice(&q, row);
         if (!gdr_query_failed(&q))
             keep_choice(&q, row);
     }
@@ -268,7 +264,7 @@ gdr_status gdr_store_get_choice(gdr_store *st, int64_t device,
 /* ---- many rows ---- */
 
 #define EACH_TRIAL(card)                                                       \
-    "SELECT " TRIAL_COLUMNS card ", " VARIANT_COLUMNS                          \
+    "SELECT " TRIAL_COLUMNS card ", " GDR_STORE_VARIANT                        \
     " FROM trial t JOIN variant v ON v.hash = t.variant"                       \
     " WHERE t.device = ? AND t.problem = ? ORDER BY t.id"
 
@@ -286,39 +282,8 @@ gdr_status gdr_store_each_trial(gdr_store *st, int64_t device,
         gdr_trial_row trial;
         gdr_variant_row variant;
         read_trial(&q, &trial);
-        read_variant(&q, &variant);
+        gdr_query_variant(&q, &variant);
         if (gdr_query_failed(&q) || fn(ctx, &trial, &variant))
-            break;
-    }
-    return gdr_query_close(&q);
-}
-
-#define EACH_WINNER(regret)                                                    \
-    "SELECT " CHOICE_COLUMNS regret ", " VARIANT_COLUMNS ", " FALLBACK_COLUMNS \
-    ", " DEVICE_COLUMNS ", r.version, r.compiler, r.began"                     \
-    " FROM choice c JOIN variant v ON v.hash = c.variant"                      \
-    " JOIN device d ON d.id = c.device"                                        \
-    " LEFT JOIN variant w ON w.hash = c.fallback"                              \
-    " LEFT JOIN run r ON r.id = c.run"                                         \
-    " ORDER BY c.device, c.problem"
-
-gdr_status gdr_store_each_winner(gdr_store *st, gdr_winner_fn fn, void *ctx)
-{
-    gdr_query q;
-    assert(st && fn);
-    gdr_query_open(&q, st,
-                   st->version < 3 ? EACH_WINNER(NO_REGRET_COLUMN)
-                                   : EACH_WINNER(REGRET_COLUMN));
-    while (gdr_query_step(&q)) {
-        gdr_winner_row row;
-        read_choice(&q, &row.choice);
-        read_variant(&q, &row.variant);
-        read_variant(&q, &row.fallback);
-        read_device(&q, &row.device, &row.device_id);
-        row.version = gdr_query_text(&q);
-        row.compiler = gdr_query_text(&q);
-        row.began = gdr_query_text(&q);
-        if (gdr_query_failed(&q) || fn(ctx, &row))
             break;
     }
     return gdr_query_close(&q);
@@ -330,7 +295,7 @@ gdr_status gdr_store_each_default(gdr_store *st, gdr_fallback_fn fn, void *ctx)
     assert(st && fn);
     gdr_query_open(&q, st,
                    "SELECT f.device, f.statics, f.max_work, f.variant,"
-                   " f.variant_stamp, " VARIANT_COLUMNS ", " DEVICE_COLUMNS
+                   " f.variant_stamp, " GDR_STORE_VARIANT ", " GDR_STORE_DEVICE
                    " FROM fallback f JOIN variant v ON v.hash = f.variant"
                    " JOIN device d ON d.id = f.device"
                    " ORDER BY f.device, f.statics, f.max_work");
@@ -341,8 +306,8 @@ gdr_status gdr_store_each_default(gdr_store *st, gdr_fallback_fn fn, void *ctx)
         row.dflt.max_work = gdr_query_int(&q, 1, INT64_MAX);
         row.dflt.variant = read_hash(&q);
         row.dflt.variant_stamp = gdr_query_text(&q);
-        read_variant(&q, &row.variant);
-        read_device(&q, &row.device, &row.device_id);
+        gdr_query_variant(&q, &row.variant);
+        gdr_query_device(&q, &row.device, &row.device_id);
         if (gdr_query_failed(&q) || fn(ctx, &row))
             break;
     }
