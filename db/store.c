@@ -21,9 +21,19 @@ gdr_status gdr_store_fail(gdr_store *st, gdr_status status, const char *format,
                           ...)
 {
     va_list ap;
-    int at = snprintf(st->msg, sizeof st->msg, "%.400s: ", st->path);
+    int at = snprintf(st->msg, sizeof st->msg, "%.400s: ", st->name);
     va_start(ap, format);
     vsnprintf(st->msg + at, sizeof st->msg - (size_t)at, format, ap);
+    va_end(ap);
+    return status;
+}
+
+gdr_status gdr_store_fail_plain(gdr_store *st, gdr_status status,
+                                const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(st->msg, sizeof st->msg, format, ap);
     va_end(ap);
     return status;
 }
@@ -235,10 +245,15 @@ static gdr_status open_writer(gdr_store *st)
 }
 
 /* A relative path gets "./" in front, so that SQLite takes "file:x" and
- * ":memory:" for names of files too. */
-static char *copy_path(const char *path)
+ * ":memory:" for names of files too. 0: out of memory. */
+static int name_file(gdr_store *st, const char *path)
 {
-    return sqlite3_mprintf("%s%s", path[0] == '/' ? "" : "./", path);
+    const char *front = path[0] == '/' ? "" : "./";
+    st->path = sqlite3_mprintf("%s%s", front, path);
+    if (!st->path)
+        return 0;
+    st->name = st->path + strlen(front);
+    return 1;
 }
 
 gdr_status gdr_store_open(const char *path, gdr_store_mode mode,
@@ -251,8 +266,7 @@ gdr_status gdr_store_open(const char *path, gdr_store_mode mode,
         return GDR_ERR_NO_MEMORY;
     memset(st, 0, sizeof *st);
     st->mode = mode;
-    st->path = copy_path(path);
-    if (!st->path) {
+    if (!name_file(st, path)) {
         sqlite3_free(st);
         return GDR_ERR_NO_MEMORY;
     }

@@ -262,16 +262,21 @@ typedef struct gdr_bundle_filter {
 gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *filter,
                             const char *path);
 
-/* All of it, to a file that is not there yet. */
+/* The name of a file that is made on the way to path, beside it: that of the
+ * bundle itself is gdr_store_beside(path, "new", ..). 0: too long. */
+int gdr_store_beside(const char *path, const char *word, char *out, size_t n);
+
+/* All of it, brought up to date, to a file that is not there yet. */
 gdr_status gdr_store_copy(gdr_store *from, const char *path);
 
 /*
- * Adds the choices and defaults of another database, with their code, to this
- * one; neither trials nor signatures come along. Of two choices for a problem
- * on a device the later stays, of two of one second the one that is here. A
- * device keeps the defaults of a static problem that it has.
+ * Adds the choices and defaults of another database, a copy of gdr_store_copy,
+ * with their code to this one; neither trials nor signatures come along. Of two
+ * choices for a problem on a device the later stays, of two of one second the
+ * one that is here. A device keeps the defaults of a static problem that it
+ * has. GDR_ERR_FORMAT: the two hold different code of one build.
  */
-gdr_status gdr_store_merge(gdr_store *to, gdr_store *from);
+gdr_status gdr_store_merge(gdr_store *to, const char *other);
 
 /* Hex, as schema.sql has it. A key's newer signature replaces the old. */
 gdr_status gdr_store_put_signature(gdr_store *st, const char *key,

@@ -79,6 +79,33 @@ static gdr_status drop_problems(gdr_store *st, const gdr_bundle_filter *f)
     return status;
 }
 
+/* What somebody else keeps in the database is theirs. */
+static gdr_status drop_strangers(gdr_store *st)
+{
+    gdr_status status;
+    do {
+        gdr_query q;
+        char *sql = NULL;
+        gdr_query_open(
+            &q, st,
+            "SELECT printf('DROP %s \"%w\"', type, name) FROM sqlite_schema"
+            " WHERE name NOT IN ('device', 'run', 'variant', 'trial',"
+            " 'compiled', 'quarantine', 'pruned', 'image', 'build', 'step',"
+            " 'choice', 'fallback', 'signature', 'winner', 'step_image')"
+            " AND (name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+            "  OR name LIKE 'sqlite~_stat%' ESCAPE '~') LIMIT 1");
+        if (gdr_query_step(&q))
+            sql = sqlite3_mprintf("%s", gdr_query_text(&q));
+        status = gdr_query_close(&q);
+        if (!sql)
+            return status;
+        if (status == GDR_OK)
+            status = gdr_store_exec(st, sql);
+        sqlite3_free(sql);
+    } while (status == GDR_OK);
+    return status;
+}
+
 static gdr_status count_rows(gdr_store *st, int64_t *plans)
 {
     gdr_query q;
@@ -104,6 +131,8 @@ static gdr_status reduce(gdr_store *st, const gdr_bundle_filter *f)
     if (status == GDR_OK && (f->max_regret > 0 || f->max_kernels > 0))
         status = gdr_store_prune(st, f->max_regret, f->max_kernels);
     if (status == GDR_OK)
+        status = drop_strangers(st);
+    if (status == GDR_OK)
         status = gdr_store_exec(st, sweep);
     if (status == GDR_OK)
         status = count_rows(st, &plans);
@@ -125,6 +154,22 @@ static gdr_status copy_pages(gdr_store *from, gdr_store *to)
     return rc == SQLITE_DONE ? GDR_OK : gdr_store_fail_sql(to, rc);
 }
 
+/* The words of the one are those of the other: both name their file. */
+static void pass_on(gdr_store *to, gdr_status status, const gdr_store *from)
+{
+    if (from && *from->msg)
+        memcpy(to->msg, from->msg, sizeof to->msg);
+    else
+        gdr_store_fail(to, status, "%s", gdr_strerror(status));
+}
+
+static gdr_status there_already(gdr_store *st, const char *path)
+{
+    return gdr_store_fail_plain(
+        st, GDR_ERR_ARG, "%s is there already: give another name, or --force",
+        path);
+}
+
 /* Takes its place, or refuses to where there is something already. */
 static gdr_status settle(gdr_store *from, const char *temporary,
                          const char *path, int force)
@@ -140,11 +185,15 @@ static gdr_status settle(gdr_store *from, const char *temporary,
     if (!failed)
         return GDR_OK;
     if (errno == EEXIST)
-        return gdr_store_fail(from, GDR_ERR_ARG,
-                              "%s is there already: give another name, or "
-                              "--force",
-                              path);
-    return gdr_store_fail(from, GDR_ERR_IO, "%s: %s", path, strerror(errno));
+        return there_already(from, path);
+    return gdr_store_fail_plain(from, GDR_ERR_IO, "%s: %s", path,
+                                strerror(errno));
+}
+
+int gdr_store_beside(const char *path, const char *word, char *out, size_t n)
+{
+    int length = snprintf(out, n, "%s.%s-%ld", path, word, (long)getpid());
+    return length >= 0 && (size_t)length < n;
 }
 
 gdr_status gdr_store_copy(gdr_store *from, const char *path)
@@ -153,14 +202,14 @@ gdr_status gdr_store_copy(gdr_store *from, const char *path)
     gdr_status status = gdr_store_open(path, GDR_STORE_WRITE, &to);
     if (status == GDR_OK)
         status = copy_pages(from, to);
+    if (status == GDR_OK)
+        status = gdr_store_check_version(to);
     if (status != GDR_OK)
-        gdr_store_fail(from, status, "%s",
-                       to ? gdr_store_errmsg(to) : gdr_strerror(status));
+        pass_on(from, status, to);
     gdr_store_close(to);
     return status;
 }
 
-/* Opened as a writer, a copy of an older file comes up to date. */
 static gdr_status make(gdr_store *from, const char *temporary,
                        const gdr_bundle_filter *f)
 {
@@ -172,8 +221,7 @@ static gdr_status make(gdr_store *from, const char *temporary,
     if (status == GDR_OK)
         status = reduce(to, f);
     if (status != GDR_OK)
-        gdr_store_fail(from, status, "%s",
-                       to ? gdr_store_errmsg(to) : gdr_strerror(status));
+        pass_on(from, status, to);
     gdr_store_close(to);
     return status;
 }
@@ -185,23 +233,15 @@ gdr_status gdr_store_bundle(gdr_store *from, const gdr_bundle_filter *f,
     struct stat there;
     gdr_status status;
     assert(from && f && path);
-    if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path,
-                 (long)getpid()) >= (int)sizeof temporary)
-        return gdr_store_fail(from, GDR_ERR_ARG,
-                              "the bundle's path is too "
-                              "long");
+    if (!gdr_store_beside(path, "new", temporary, sizeof temporary))
+        return gdr_store_fail_plain(from, GDR_ERR_ARG,
+                                    "the bundle's path is too long");
     if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
-        return gdr_store_fail(from, GDR_ERR_ARG,
-                              "%s is there and is not a file: give another "
-                              "name",
-                              path);
-    if (!f->force && access(path, F_OK) == 0) {
-        errno = EEXIST;
-        return gdr_store_fail(from, GDR_ERR_ARG,
-                              "%s is there already: give another name, or "
-                              "--force",
-                              path);
-    }
+        return gdr_store_fail_plain(
+            from, GDR_ERR_ARG,
+            "%s is there and is not a file: give another name", path);
+    if (!f->force && access(path, F_OK) == 0)
+        return there_already(from, path);
     status = make(from, temporary, f);
     if (status == GDR_OK && f->finish) {
         status = f->finish(f->ctx, temporary);

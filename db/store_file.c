@@ -45,7 +45,7 @@ static gdr_status make_folders(gdr_store *st)
 /* The journal is made beside the file. */
 gdr_status gdr_store_check_folder(gdr_store *st)
 {
-    char *slash = strrchr(st->path, '/'); /* copy_path put one there */
+    char *slash = strrchr(st->path, '/'); /* name_file put one there */
     char kept = slash[1];
     slash[1] = 0;
     int failed = access(st->path, W_OK | X_OK);

@@ -27,7 +27,8 @@ enum {
 
 struct gdr_store {
     sqlite3 *db;
-    char *path;
+    char *path;       /* as SQLite gets it */
+    const char *name; /* as the caller wrote it, for messages */
     gdr_store_mode mode;
     int version; /* of the tables that are there: a reader may find old ones */
     void *kept;  /* what the last get_* row points to */
@@ -38,9 +39,13 @@ struct gdr_store {
     char msg[1024];
 };
 
-/* Sets the message, prefixed with the path, and returns the status. */
+/* Sets the message, prefixed with the file's name, and returns the status. */
 gdr_status gdr_store_fail(gdr_store *st, gdr_status status, const char *format,
                           ...) __attribute__((format(printf, 3, 4)));
+/* The same about another file, whose name the caller gives. */
+gdr_status gdr_store_fail_plain(gdr_store *st, gdr_status status,
+                                const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The same from an SQLite result code and the connection's last error. */
 gdr_status gdr_store_fail_sql(gdr_store *st, int rc);

@@ -5,7 +5,6 @@
 #include "store_internal.h"
 #include <assert.h>
 #include <stdio.h>
-#include <unistd.h>
 
 /* Ids mean something in their own file alone: devices go by fingerprint, runs
  * behind those that are there. A build that is there stays as it is. */
@@ -61,63 +60,67 @@ static const char decide[] =
     "DROP TABLE temp.device_id; DROP TABLE temp.run_id;"
     "DROP TABLE temp.fresh; DROP TABLE temp.defaults;";
 
-static gdr_status insert_all(gdr_store *to)
+/* A build is one source by one compiler on one kind of machine: its code is the
+ * same wherever it was made. */
+static const char differ[] =
+#define STEPS_OF(file, beside)                                                 \
+    "SELECT variant, stamp, n, entry, grid_x, grid_y, grid_z, block, smem,"    \
+    " workspace, isa, image, pdl FROM " file ".step WHERE (variant, stamp) IN" \
+    " (SELECT variant, stamp FROM " beside ".build)"
+    "SELECT variant FROM (" STEPS_OF("other", "main") " EXCEPT " STEPS_OF(
+        "main", "other") ") UNION ALL SELECT variant FROM "
+                         "(" STEPS_OF("main",
+                                      "other") " EXCEPT"
+                                               " " STEPS_OF("other",
+                                                            "main") ") LIMIT 1";
+
+static gdr_status check_builds(gdr_store *to, const char *other)
+{
+    char variant[32] = "";
+    gdr_query q;
+    gdr_status status;
+
+    gdr_query_open(&q, to, differ);
+    if (gdr_query_step(&q))
+        snprintf(variant, sizeof variant, "%.16s", gdr_query_text(&q));
+    status = gdr_query_close(&q);
+    if (status == GDR_OK && *variant)
+        status = gdr_store_fail(
+            to, GDR_ERR_FORMAT,
+            "its code of variant %s is not that of %s, though one compiler "
+            "made both: one was changed since; gdr-bundle verify --run each, "
+            "and leave one out",
+            variant, other);
+    return status;
+}
+
+static gdr_status insert_all(gdr_store *to, const char *other)
 {
     gdr_status status = gdr_store_exec(to, "BEGIN IMMEDIATE");
 
     if (status != GDR_OK)
         return status;
-    status = gdr_store_exec(to, insert);
+    status = check_builds(to, other);
+    if (status == GDR_OK)
+        status = gdr_store_exec(to, insert);
     if (status == GDR_OK)
         status = gdr_store_exec(to, decide);
     return gdr_store_end(to, status);
 }
 
-static gdr_status attach_and_insert(gdr_store *to, const char *other)
+gdr_status gdr_store_merge(gdr_store *to, const char *other)
 {
     gdr_query q;
     gdr_status status;
 
+    assert(to && other);
     gdr_query_open(&q, to, "ATTACH ? AS other");
     gdr_query_bind_text(&q, other);
     gdr_query_step(&q);
     status = gdr_query_close(&q);
     if (status != GDR_OK)
         return status;
-    status = insert_all(to);
+    status = insert_all(to, other);
     gdr_store_exec(to, "DETACH other");
-    return status;
-}
-
-/* The other one as a copy that is up to date: what is attached has our tables.
- */
-static gdr_status copy_of(gdr_store *to, gdr_store *from, const char *copy)
-{
-    gdr_store *st = NULL;
-    gdr_status status = gdr_store_copy(from, copy);
-
-    if (status != GDR_OK)
-        return gdr_store_fail(to, status, "%s", gdr_store_errmsg(from));
-    status = gdr_store_open(copy, GDR_STORE_WRITE, &st);
-    if (status != GDR_OK)
-        gdr_store_fail(to, status, "%s",
-                       st ? gdr_store_errmsg(st) : gdr_strerror(status));
-    gdr_store_close(st);
-    return status;
-}
-
-gdr_status gdr_store_merge(gdr_store *to, gdr_store *from)
-{
-    char copy[4096];
-    gdr_status status;
-
-    assert(to && from);
-    if (snprintf(copy, sizeof copy, "%s.other-%ld", to->path, (long)getpid()) >=
-        (int)sizeof copy)
-        return gdr_store_fail(to, GDR_ERR_ARG, "the path is too long");
-    status = copy_of(to, from, copy);
-    if (status == GDR_OK)
-        status = attach_and_insert(to, copy);
-    unlink(copy);
     return status;
 }

@@ -7,7 +7,8 @@
  *
  * With a table that is linked in (gdr-bundle build --format c -o qwen.c):
  *
- *     cc -DTABLE=qwen decode_loop.c qwen.c libgdr.a -lsodium -lm -ldl -pthread
+ *     cc -DTABLE=gdr_table_qwen decode_loop.c qwen.c libgdr.a -lsodium -lm \
+ *         -ldl -pthread
  *
  * Once: open the table, select and preload a set for the layer kind, find a
  * plan for each batch size that will be captured, capture one graph for each.

@@ -146,9 +146,9 @@ is "any regret" 0 'plans'
 bundle verify "$dir/slow.gdrb"
 is "is a bundle" 0
 bundle build --db "$dir/gdr.db" --max-regret much -o "$dir/g.gdrb"
-is "a regret that is none" 2 'a share such as 5%'
+is "a regret that is none" 2 '0% to 1000%'
 bundle build --db "$dir/gdr.db" --max-kernels 0 -o "$dir/g.gdrb"
-is "no kernels" 2 'a number of 1 or more'
+is "no kernels" 2 '1 to 1000 is needed'
 
 bundle build --db "$dir/gdr.db" --shapes qwen3.5 -o "$dir/shapes.gdrb"
 is "none of a list was tuned" 1 'no winner and no default is left'
@@ -181,21 +181,21 @@ is "and wrong results" 1 '^wrong on cpu: cpu/recurrent .*expected'
 
 # C source, for engines that link everything. decode_loop.t compiles it.
 bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c"
-is "a bundle as C source" 0 'my-table.c: [0-9]* plans, [0-9]* codes, [0-9.]* KiB$'
+is "a bundle as C source" 0 'my-table.c: [0-9]* plans, [0-9]* codes, [0-9.]* KiB, extern const gdr_embedded gdr_table_my_table;$'
 cp "$dir/my-table.c" "$dir/was.c"
 bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c"
 is "a file that is there stays" 2 'is there already'
 bundle build --db "$dir/gdr.db" --format c -o "$dir/my-table.c" --force
 run cmp "$dir/my-table.c" "$dir/was.c"
 is "the same rows give the same source" 0
-run grep -c '^const gdr_embedded my_table = {' "$dir/my-table.c"
+run grep -c '^const gdr_embedded gdr_table_my_table = {' "$dir/my-table.c"
 is "with one table, named like the file" 0 '^1$'
 bundle build --db "$dir/gdr.db" --format c --sign "$dir/no.key" -o "$dir/s.c"
 is "source is not signed" 2 'C source is not signed'
 bundle build --db "$dir/gdr.db" --format elf -o "$dir/s.c"
 is "other formats" 2 'db or c is needed'
 bundle build --db "$dir/gdr.db" --format c -o "$dir/int.c"
-run grep -c '^const gdr_embedded gdr_int = {' "$dir/int.c"
+run grep -c '^const gdr_embedded gdr_table_int = {' "$dir/int.c"
 is "a word of C is no name for it" 0 '^1$'
 cat >"$dir/inject.py" <<'END'
 import sqlite3, sys
@@ -253,7 +253,29 @@ is "a file that is not there" 2 'none.gdrb'
 bundle merge "$dir/one.gdrb" "$dir/a.gdrb"
 is "no name for it" 2 '-o FILE is missing'
 bundle merge "$dir/one.gdrb" "$dir/a.gdrb" -o "$dir/m.gdrb" --max-regret 5%
-is "trials stay behind" 2 'needs trials'
+is "trials stay behind" 2 'has no trials'
+
+# Words that make no sense are told, and change nothing.
+bundle
+is "no command" 2 'a command is missing'
+bundle burn "$dir/a.gdrb"
+is "another command" 2 'burn: no such command'
+bundle verify "$dir/a.gdrb" "$dir/b.gdrb"
+is "too many files" 2 'verify takes one file, not 2'
+bundle verify --arch sm_90a "$dir/a.gdrb"
+is "an option of another command" 2 '\-\-arch: verify does not take it'
+bundle merge "$dir/a.gdrb" "$dir/b.gdrb" --db x -o "$dir/m3.gdrb"
+is "another one" 2 '\-\-db: merge does not take it'
+bundle merge "$dir/a.gdrb" "$dir/b.gdrb"
+is "no output" 2 'o FILE is missing'
+bundle build --db "$dir/gdr.db" --max-regret 5 -o "$dir/m3.gdrb"
+is "a regret that is 5 % or 500 %" 2 '0% to 1000%'
+bundle build --db "$dir/gdr.db" -o "$dir/none/m3.gdrb"
+is "a folder that is not there" 2 'none/: No such file'
+bundle keygen ""
+is "keys without a name" 2 'a name for the files'
+run ls "$dir/none" "$dir/m3.gdrb"
+is "and nothing is made" 2
 
 # Who vouches for it. What others can write is taken by its signature alone.
 run sh -c "cd '$dir' && '$PWD/$build/gdr-bundle' keygen us &&
@@ -282,6 +304,18 @@ is "the signature makes up for that" 0
 run env GDR_VERIFY_KEY="$dir/us.pub" GDR_MATCH=exact \
     "$build/examples/decode_loop" "$dir/signed.gdrb" cpu 1
 is "for libgdr, which then lacks that layer alone" 1 'no plan of match exact'
+bundle show --verify-key "$dir/us.pub" "$dir/signed.gdrb"
+is "it is shown by that, too" 0 "$s"
+bundle show --verify-key "$dir/us.pub" "$dir/b.gdrb"
+is "and what has none is not" 1 'no signature'
+bundle merge --verify-key "$dir/us.pub" "$dir/signed.gdrb" "$dir/b.gdrb" \
+    -o "$dir/m2.gdrb"
+is "nor merged" 1 'b.gdrb: has no signature'
+bundle merge --verify-key "$dir/us.pub" "$dir/signed.gdrb" "$dir/signed.gdrb" \
+    -o "$dir/m2.gdrb"
+is "those that are signed are" 0
+bundle verify --verify-key "$dir/us.pub" "$dir/m2.gdrb"
+is "which signs nothing" 1 'no signature'
 bundle build --db "$dir/gdr.db" --sign "$dir/us.pub" -o "$dir/e.gdrb"
 is "a public key signs nothing" 2 'not a key of 128 hex digits'
 bundle verify --verify-key "$dir/none.pub" "$dir/signed.gdrb"

@@ -48,7 +48,7 @@ embedded() {
         >"$dir/log" 2>&1 &&
         ${CC:-cc} -std=c11 -O1 -Wall -Wextra -Wpedantic -Werror -Iinclude \
             -c "$dir/$1.c" -o "$dir/$1.o" >>"$dir/log" 2>&1 &&
-        ${CC:-cc} -std=gnu11 -O1 -Iinclude -DTABLE="$1" \
+        ${CC:-cc} -std=gnu11 -O1 -Iinclude -DTABLE="gdr_table_$1" \
             examples/decode_loop.c "$dir/$1.o" "$build/libgdr.a" -lsodium \
             -lm -ldl -pthread $SANITIZE -o "$dir/$1" >>"$dir/log" 2>&1
 }

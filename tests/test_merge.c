@@ -136,6 +136,47 @@ static void other_devices_keep_their_runs(void **state)
     drop_pair(&p);
 }
 
+static void one_build_has_one_code(void **state)
+{
+    const pair p = make_pair(*state);
+    char msg[1024];
+
+    kit_vandalise(p.b, "UPDATE step SET entry = 'other'");
+    for (int turn = 0; turn < 2; turn++) {
+        const char *first = turn ? p.b : p.a, *second = turn ? p.a : p.b;
+
+        assert_int_equal(merge(first, second, p.out, msg, sizeof msg),
+                         GDR_ERR_FORMAT);
+        assert_non_null(strstr(msg, "is not that of"));
+        assert_non_null(strstr(msg, p.a));
+        assert_non_null(strstr(msg, p.b));
+        assert_int_not_equal(access(p.out, F_OK), 0);
+    }
+    kit_vandalise(p.b, "UPDATE build SET stamp = 'another';"
+                       "UPDATE step SET stamp = 'another';"
+                       "UPDATE choice SET variant_stamp = 'another',"
+                       " fallback_stamp = 'another';"
+                       "UPDATE fallback SET variant_stamp = 'another'");
+    merge_well(p.a, p.b, p.out);
+    drop_pair(&p);
+}
+
+static void what_is_not_ours_stays_behind(void **state)
+{
+    const pair p = make_pair(*state);
+
+    kit_vandalise(p.a, "CREATE TABLE \"their \"\"notes\" (x);"
+                       "INSERT INTO \"their \"\"notes\" VALUES ('secret');"
+                       "CREATE INDEX theirs ON choice (time_ns);"
+                       "CREATE VIEW peek AS SELECT * FROM choice; ANALYZE");
+    merge_well(p.a, p.b, p.out);
+    assert_int_equal(kit_ask(p.out, "SELECT count(*) FROM sqlite_schema"
+                                    " WHERE name NOT LIKE 'sqlite_autoindex%'"),
+                     kit_ask(p.b, "SELECT count(*) FROM sqlite_schema"
+                                  " WHERE name NOT LIKE 'sqlite_autoindex%'"));
+    drop_pair(&p);
+}
+
 static void damage_is_named_and_nothing_stays(void **state)
 {
     const kit_place *place = *state;
@@ -165,6 +206,8 @@ int main(void)
         placed(the_later_choice_stays),
         placed(lists_of_defaults_stay_whole),
         placed(other_devices_keep_their_runs),
+        placed(one_build_has_one_code),
+        placed(what_is_not_ours_stays_behind),
         placed(damage_is_named_and_nothing_stays),
     };
 

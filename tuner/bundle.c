@@ -264,8 +264,10 @@ static gdr_status finish(void *ctx, const char *path)
         l->sum->bytes = file.st_size;
     if (status == GDR_OK)
         gdr_bundle_count_absent(gdr_rows_of(g), l->wanted, l->sum);
-    if (l->name) /* kernels as source are other code */
+    if (l->name) { /* kernels as source are other code */
         l->sum->digest[0] = 0;
+        snprintf(l->sum->table, sizeof l->sum->table, "%s", l->name);
+    }
     gdr_close(g);
     return status;
 }
@@ -273,11 +275,13 @@ static gdr_status finish(void *ctx, const char *path)
 static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
                                char *msg, size_t n)
 {
-    char name[GDR_BUNDLE_C_NAME];
+    char name[GDR_BUNDLE_C_NAME], temporary[GDR_BUNDLE_PATH];
     last_step l = {p->secret, NULL, p->wanted, p->sum, msg, n};
     gdr_bundle_filter f = *p->wanted;
-    gdr_status status;
+    gdr_status status = gdr_bundle_beside(path, "new", temporary, msg, n);
 
+    if (status != GDR_OK)
+        return status;
     msg[0] = 0;
     if (p->as_c) {
         gdr_bundle_c_name(path, name);
@@ -289,6 +293,7 @@ static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
     status = gdr_store_bundle(st, &f, path);
     if (status != GDR_OK && !msg[0])
         snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    gdr_bundle_put_name(msg, n, temporary, path);
     return status;
 }
 
@@ -296,15 +301,12 @@ static gdr_status write_bundle(gdr_store *st, const plan *p, const char *path,
 static gdr_status compile_and_write(gdr_store *st, const plan *p,
                                     const char *path, char *msg, size_t n)
 {
-    char copy[4096];
+    char copy[GDR_BUNDLE_PATH];
     gdr_store *more = NULL;
-    gdr_status status;
+    gdr_status status = gdr_bundle_beside(path, "copy", copy, msg, n);
 
-    if (snprintf(copy, sizeof copy, "%s.copy-%ld", path, (long)getpid()) >=
-        (int)sizeof copy) {
-        snprintf(msg, n, "the bundle's path is too long");
-        return GDR_ERR_ARG;
-    }
+    if (status != GDR_OK)
+        return status;
     status = gdr_store_copy(st, copy);
     if (status != GDR_OK)
         snprintf(msg, n, "%s", gdr_store_errmsg(st));

@@ -16,6 +16,7 @@ typedef struct gdr_bundle_sum {
     int absent;    /* static problems that were asked for and are not in it */
     char first_absent[GDR_PROBLEM_TEXT];
     char digest[GDR_DIGEST_TEXT]; /* "": of C source */
+    char table[64];               /* its name in C source; "": a database */
 } gdr_bundle_sum;
 
 typedef struct gdr_bundle_options {

@@ -29,37 +29,15 @@ typedef struct step_id {
     int step;
 } step_id;
 
-/* Of C and of C++, which may declare the table. */
-static int is_keyword(const char *name)
-{
-    static const char words[] =
-        " alignas alignof and asm auto bool break case catch char class const "
-        "constexpr continue decltype default delete do double else enum "
-        "explicit export extern false float for friend goto if inline int long "
-        "main mutable namespace new noexcept not nullptr operator or private "
-        "protected public register restrict return short signed sizeof static "
-        "struct switch template this throw true try typedef typeid typename "
-        "typeof union unsigned using virtual void volatile while xor ";
-    char word[16];
-    int n = (int)strcspn(name, ".");
-
-    return n < (int)sizeof word - 2 &&
-           snprintf(word, sizeof word, " %.*s ", n, name) > 2 &&
-           strstr(words, word);
-}
-
+/* The prefix keeps it off the words of C and everybody else's names. */
 void gdr_bundle_c_name(const char *path, char name[GDR_BUNDLE_C_NAME])
 {
     const char *from = strrchr(path, '/');
-    size_t n = 0;
+    size_t n = (size_t)snprintf(name, GDR_BUNDLE_C_NAME, "gdr_table_");
 
-    from = from ? from + 1 : path;
-    if (!isalpha((unsigned char)*from) || is_keyword(from))
-        n = (size_t)snprintf(name, GDR_BUNDLE_C_NAME, "gdr_");
-    while (*from && *from != '.' && n + 1 < GDR_BUNDLE_C_NAME) {
+    for (from = from ? from + 1 : path;
+         *from && *from != '.' && n + 1 < GDR_BUNDLE_C_NAME; from++)
         name[n++] = isalnum((unsigned char)*from) ? *from : '_';
-        from++;
-    }
     name[n] = 0;
 }
 

@@ -10,7 +10,8 @@
 
 enum { GDR_BUNDLE_C_NAME = 64 };
 
-/* The name of the table in a file: its letters and digits, '_' for others. */
+/* The name of the table in a file: "gdr_table_" and the file's, up to its first
+ * dot, with '_' for what is neither letter nor digit. */
 void gdr_bundle_c_name(const char *path, char name[GDR_BUNDLE_C_NAME]);
 
 /*

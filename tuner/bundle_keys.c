@@ -24,6 +24,10 @@ gdr_status gdr_bundle_keygen(const char *name, char *msg, size_t n)
     char key[GDR_KEY_TEXT], secret[GDR_SECRET_TEXT], path[4096];
     gdr_status status = gdr_key_make(key, secret);
 
+    if (!*name || name[strlen(name) - 1] == '/') {
+        snprintf(msg, n, "keygen '%s': a name for the files is needed", name);
+        return GDR_ERR_ARG;
+    }
     if (status != GDR_OK) {
         snprintf(msg, n, "the system gives no random numbers");
         return status;

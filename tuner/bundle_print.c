@@ -30,9 +30,12 @@ void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)
     json_t *o;
 
     if (!json) {
-        printf("%s: %u plans, %u codes, %.1f KiB%s%.16s\n", path,
-               (unsigned)s->plans, (unsigned)s->codes, (double)s->bytes / 1024,
-               *s->digest ? ", digest " : "", s->digest);
+        printf("%s: %u plans, %u codes, %.1f KiB, ", path, (unsigned)s->plans,
+               (unsigned)s->codes, (double)s->bytes / 1024);
+        if (*s->table)
+            printf("extern const gdr_embedded %s;\n", s->table);
+        else
+            printf("digest %.16s\n", s->digest);
         if (s->slower)
             printf("%u of %u tuned places have a plan that is slower than the "
                    "fastest, by %.1f %% at most\n",
@@ -52,7 +55,9 @@ void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)
     json_object_set_new(o, "regret", json_real(s->regret));
     json_object_set_new(o, "absent", json_integer(s->absent));
     json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
-    if (*s->digest)
+    if (*s->table)
+        json_object_set_new(o, "table", gdr_json_text(s->table));
+    else
         json_object_set_new(o, "digest", gdr_json_text(s->digest));
     gdr_json_line(o, stdout);
 }
@@ -81,6 +86,24 @@ void gdr_bundle_print_trial(void *ctx, const gdr_bundle_trial *t)
     json_object_set_new(o, "note", gdr_json_text(t->note));
     json_object_set_new(o, "error_o", gdr_json_number(t->error_o));
     json_object_set_new(o, "error_s", gdr_json_number(t->error_s));
+    gdr_json_line(o, stdout);
+}
+
+void gdr_bundle_print_trials(const gdr_bundle_trials *t, int json)
+{
+    json_t *o;
+
+    if (!json) {
+        printf("%d codes: %d checks, %d failed; %d codes that no device here "
+               "can run\n",
+               t->codes, t->ran, t->failed, t->idle);
+        return;
+    }
+    o = json_object();
+    json_object_set_new(o, "codes", json_integer(t->codes));
+    json_object_set_new(o, "checks", json_integer(t->ran));
+    json_object_set_new(o, "failed", json_integer(t->failed));
+    json_object_set_new(o, "idle", json_integer(t->idle));
     gdr_json_line(o, stdout);
 }
 

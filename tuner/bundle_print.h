@@ -11,6 +11,9 @@
 void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *sum,
                           int json);
 
+/* What came of verify --run. */
+void gdr_bundle_print_trials(const gdr_bundle_trials *t, int json);
+
 /* Callbacks; ctx: a const int, is it JSON? */
 void gdr_bundle_print_trial(void *ctx, const gdr_bundle_trial *t);
 void gdr_bundle_print_change(void *ctx, const gdr_bundle_change *c);

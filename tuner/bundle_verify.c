@@ -1,10 +1,12 @@
 /* bundle_verify.c - what is in a bundle, and whether all of it holds up. */
 #include "bundle_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 gdr_status gdr_bundle_open_store(const char *path, gdr_store_mode mode,
                                  gdr_store **st, char *msg, size_t n)
@@ -16,6 +18,68 @@ gdr_status gdr_bundle_open_store(const char *path, gdr_store_mode mode,
                  *st && *gdr_store_errmsg(*st) ? gdr_store_errmsg(*st)
                                                : gdr_strerror(status));
     return status;
+}
+
+gdr_store_mode gdr_bundle_read_mode(void)
+{
+    const char *key = getenv("GDR_VERIFY_KEY");
+
+    return key && *key ? GDR_STORE_READ_SIGNED : GDR_STORE_READ;
+}
+
+gdr_status gdr_bundle_open_signed(const char *path, gdr_store **st, char *msg,
+                                  size_t n)
+{
+    const gdr_store_mode mode = gdr_bundle_read_mode();
+    gdr_status status = GDR_OK;
+    gdr *g = NULL;
+
+    *st = NULL;
+    if (mode == GDR_STORE_READ_SIGNED) {
+        status = gdr_open(path, &g);
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s", g ? gdr_errmsg(g) : gdr_strerror(status));
+        gdr_close(g);
+    }
+    return status == GDR_OK ? gdr_bundle_open_store(path, mode, st, msg, n)
+                            : status;
+}
+
+gdr_status gdr_bundle_beside(const char *path, const char *word,
+                             char out[GDR_BUNDLE_PATH], char *msg, size_t n)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+
+    if (!gdr_store_beside(path, word, out, GDR_BUNDLE_PATH)) {
+        snprintf(msg, n, "the bundle's path is too long");
+        return GDR_ERR_ARG;
+    }
+    if (folder > 0) {
+        char dir[GDR_BUNDLE_PATH];
+
+        memcpy(dir, path, folder);
+        dir[folder] = 0;
+        if (access(dir, W_OK | X_OK)) {
+            snprintf(msg, n, "-o %s: %s: %s", path, dir, strerror(errno));
+            return GDR_ERR_ARG;
+        }
+    }
+    return GDR_OK;
+}
+
+void gdr_bundle_put_name(char *msg, size_t n, const char *ours,
+                         const char *theirs)
+{
+    char rest[4096], *at = msg;
+
+    while ((at = strstr(at, ours))) {
+        size_t room = n - (size_t)(at - msg);
+
+        snprintf(rest, sizeof rest, "%s", at + strlen(ours));
+        snprintf(at, room, "%s%s", theirs, rest);
+        at += strlen(theirs) < room ? strlen(theirs) : room - 1;
+    }
 }
 
 static void add_regrets(const gdr_rows *rows, gdr_bundle_sum *sum)
@@ -92,17 +156,15 @@ void gdr_bundle_count_absent(const gdr_rows *rows, const gdr_bundle_filter *f,
 
 static gdr_status check_pages(const char *path, char *msg, size_t n)
 {
-    const char *key = getenv("GDR_VERIFY_KEY");
     gdr_store *st = NULL;
-    gdr_status status = gdr_store_open(
-        path, key && *key ? GDR_STORE_READ_SIGNED : GDR_STORE_READ, &st);
+    gdr_status status =
+        gdr_bundle_open_store(path, gdr_bundle_read_mode(), &st, msg, n);
 
-    if (status == GDR_OK)
+    if (status == GDR_OK) {
         status = gdr_store_verify(st);
-    if (status != GDR_OK)
-        snprintf(msg, n, "%s",
-                 st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
-                                             : gdr_strerror(status));
+        if (status != GDR_OK)
+            snprintf(msg, n, "%s", gdr_store_errmsg(st));
+    }
     gdr_store_close(st);
     return status;
 }
