@@ -7,6 +7,7 @@
 #include "status.h"
 #include "hot.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* Names in the order of gdr_factor_name. */
@@ -205,10 +206,15 @@ static void fix_product(gdr_factor *f, uint8_t *n, const int64_t *value)
     memcpy(f, fixed + first, *n * sizeof *f);
 }
 
+_Static_assert(sizeof(gdr_term_env) == NAMES * sizeof(int64_t) &&
+                   offsetof(gdr_term_env, x.Hv) == GDR_FACTOR_HV * 8 &&
+                   offsetof(gdr_term_env, K) == GDR_FACTOR_K * 8 &&
+                   offsetof(gdr_term_env, sms) == GDR_FACTOR_SMS * 8,
+               "a number for each name, in their order");
+
 int64_t gdr_term_eval(const gdr_term *term, const gdr_term_env *env)
 {
-    const int64_t value[NAMES] = {env->x.B, env->x.T, env->x.Hk, env->x.Hv,
-                                  env->K,   env->V,   env->sms};
+    const int64_t *value = (const int64_t *)(const void *)env;
     int64_t a = product(term->f[0], term->n[0], value);
     int64_t b;
 

@@ -40,7 +40,7 @@ static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
                            const void *code, size_t bytes, gdr_cpu_kernel run,
                            char *msg, size_t n)
 {
-    gdr_geometry geometry;
+    gdr_geometry geometry = {.open = 0};
     void *kernel = NULL;
     if (r->n_steps >= GDR_RECIPE_STEPS)
         return gdr_fail(GDR_ERR_ARG, msg, n, "a plan has at most %d steps",
@@ -53,6 +53,10 @@ static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
                                     msg, n);
     if (status != GDR_OK)
         return status;
+    if (geometry.open >> GDR_TERM_WORKSPACE & 1)
+        r->open_workspace = 1;
+    else if (geometry.fixed.workspace > r->workspace)
+        r->workspace = geometry.fixed.workspace;
     r->step[r->n_steps].geometry = geometry;
     r->step[r->n_steps].kernel = kernel;
     r->n_steps++;
@@ -81,7 +85,8 @@ void gdr_recipe_unload(gdr_recipe *r)
     for (int i = 0; i < r->n_steps; i++)
         if (r->step[i].kernel)
             r->backend->unload(r->dev, r->step[i].kernel);
-    r->n_steps = 0;
+    r->n_steps = r->open_workspace = 0;
+    r->workspace = 0;
 }
 
 gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
@@ -114,13 +119,15 @@ static gdr_term_env term_env(const gdr_recipe *r, const gdr_extents *x)
 
 int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x)
 {
+    int64_t most = r->workspace;
+    if (!r->open_workspace)
+        return most;
     gdr_term_env env = term_env(r, x);
-    int64_t most = 0;
     for (int i = 0; i < r->n_steps; i++) {
         const gdr_geometry *g = &r->step[i].geometry;
-        int64_t bytes = g->open >> GDR_TERM_WORKSPACE & 1
-                            ? gdr_term_eval(&g->term[GDR_TERM_WORKSPACE], &env)
-                            : g->fixed.workspace;
+        if (!(g->open >> GDR_TERM_WORKSPACE & 1))
+            continue;
+        int64_t bytes = gdr_term_eval(&g->term[GDR_TERM_WORKSPACE], &env);
         if (bytes < 0)
             return -1;
         most = bytes > most ? bytes : most;

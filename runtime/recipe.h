@@ -23,7 +23,9 @@ typedef struct gdr_recipe {
     void *dev;
     int32_t sms;
     int n_steps;
-    int generic; /* kernels want gdr_generic_params */
+    int generic;        /* kernels want gdr_generic_params */
+    int open_workspace; /* a step's depends on the call's extents */
+    int64_t workspace;  /* bytes, the most of the other steps */
     struct {
         void *kernel; /* NULL: not loaded */
         gdr_geometry geometry;

@@ -52,13 +52,12 @@ static void clean_up_when_interrupted(const char *output)
     const struct sigaction action = {.sa_handler = give_up};
 
     for (int i = 0; i < WORDS; i++) {
-        char *name = doomed[2 * i];
+        char name[PATH_MAX];
 
-        if (gdr_store_beside(output, grown[i], name, PATH_MAX))
-            snprintf(doomed[2 * i + 1], sizeof doomed[0], "%.*s-journal",
-                     PATH_MAX, name);
-        else
-            name[0] = 0; /* so nothing is made */
+        if (!gdr_store_beside(output, grown[i], name, sizeof name))
+            continue; /* nothing is made */
+        snprintf(doomed[2 * i], sizeof doomed[0], "%s", name);
+        snprintf(doomed[2 * i + 1], sizeof doomed[0], "%s-journal", name);
     }
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
