@@ -48,7 +48,7 @@ INCS_runtime = $(CUDA_FLAGS)
 INCS_tuner = $(CUDA_FLAGS)
 INCS_tests = $(CUDA_FLAGS)
 INCS_bench = $(CUDA_FLAGS)
-# PORTABLE=1: programs that run where only libc is.
+# PORTABLE=1: programs that run where only libc is, and no shared library.
 static = $(if $(PORTABLE),-Wl$(comma)-Bstatic $(1) -Wl$(comma)-Bdynamic,$(1))
 comma := ,
 LIBS_LIB = $(call static,$(call pkg,--libs,sqlite3 libsodium)) -ldl -lm -pthread
@@ -88,7 +88,8 @@ FIRST := $(filter deps,$(MAKECMDGOALS))
         check-tidy check-fuzz bench gpu-check gpu-bench gpu-serve \
         install uninstall format clean
 
-all: $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(BUILD)/libgdr.a $(BUILD)/$(SONAME) examples
+all: $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(BUILD)/libgdr.a examples
+all: $(if $(PORTABLE),,$(BUILD)/$(SONAME))
 tests: $(TEST_BIN) $(BUILD)/gdr-tune $(BUILD)/gdr-bundle $(FAKE_LIB)
 benches: $(BENCH_BIN)
 examples: $(EXAMPLE_BIN)
@@ -153,10 +154,11 @@ $(BENCH_BIN): %: %.o $(call objs,$(BENCH_LIB)) $(APP_OBJ) $(LIB_OBJ)
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
 # Examples see what a user sees: the public header and the shared library.
-$(BUILD)/examples/%: examples/%.c $(BUILD)/$(SONAME)
+$(BUILD)/examples/%: examples/%.c $(BUILD)/$(if $(PORTABLE),libgdr.a,$(SONAME))
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -Iinclude $(CFLAGS) $(SANITIZE) -o $@ $< -L$(BUILD) -lgdr \
-	    -lm -Wl,-rpath,'$$ORIGIN/..'
+	$(CC) -std=c11 -Iinclude $(CFLAGS) $(SANITIZE) -o $@ $< \
+	    $(if $(PORTABLE),$(BUILD)/libgdr.a $(LIBS_LIB),-L$(BUILD) -lgdr -lm \
+	    -Wl$(comma)-rpath$(comma)'$$ORIGIN/..')
 
 # ---- what people call ----
 
