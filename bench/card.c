@@ -207,24 +207,10 @@ typedef struct bare {
     CUlaunchConfig config;
 } bare;
 
-static const gdr_code *code_of(const opened *o)
-{
-    const gdr_rows *rows = gdr_rows_of(o->g);
-    const gdr_recipe *r = o->plan.recipe;
-
-    for (uint32_t i = 0; i < rows->n_entries; i++)
-        if (rows->entry[i].kernel == r->kernel &&
-            rows->entry[i].config == r->config &&
-            rows->entry[i].text == r->problem)
-            return rows->entry[i].code;
-    check(1, "plan", "its row was not found");
-    return NULL;
-}
-
 static void make_bare(const card *c, const opened *o, bare *b)
 {
     const gdr_recipe *r = o->plan.recipe;
-    const gdr_code *code = code_of(o);
+    const gdr_code *code = r->entry[o->plan.index]->code;
     const gdr_geometry *g = &r->step[0].geometry;
     const gdr_term_env env = {c->p.x, r->s.K, r->s.V, r->sms};
     CUmodule module;

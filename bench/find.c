@@ -155,7 +155,7 @@ static double time_find(const gdr_set *set, const gdr_extents *x)
     size_t at = 0;
 
     while (at < EXTENTS) {
-        gdr_plan plan = {NULL, GDR_MATCH_EXACT};
+        gdr_plan plan = {.match = GDR_MATCH_EXACT};
 
         check(gdr_set_find(set, &x[at], &plan), "find");
         at += (plan.recipe != NULL) + (size_t)(plan.match > GDR_MATCH_GENERIC);

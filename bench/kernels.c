@@ -227,7 +227,7 @@ static int run_batch(const bench *b, void *dev, int64_t B, double *figure)
     };
     int loaded = 0;
     p.x.B = B;
-    s.recipe = calloc((size_t)b->n + 1, sizeof *s.recipe);
+    s.recipe = gdr_line_alloc((size_t)b->n + 1, sizeof *s.recipe);
     s.launches = calloc((size_t)b->n + 1, sizeof *s.launches);
     if (!s.recipe || !s.launches ||
         gdr_workload_open(b->target, dev, &p, &o, &s.work) != GDR_OK)

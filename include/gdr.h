@@ -363,6 +363,7 @@ GDR_API gdr_status gdr_preload(const gdr_set *set, char *msg, size_t n);
 typedef struct gdr_plan {
     const struct gdr_recipe *recipe;
     gdr_match match;
+    uint32_t index;
 } gdr_plan;
 
 /* The plan for a call's extents: no lock, no allocation, no system call.

@@ -4,6 +4,7 @@
  * well. A message starts with the name of the argument.
  */
 #include "recipe.h"
+#include "reference.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,12 +15,10 @@
 typedef struct check {
     const gdr_static *s;
     const gdr_args *a;
+    size_t io, state; /* bytes of an element */
     char *msg;
     size_t n;
 } check;
-
-static const size_t dtype_bytes[] = {
-    [GDR_F32] = 4, [GDR_BF16] = 2, [GDR_F16] = 2};
 
 /* Returns 0, so that rules read as conjunctions. */
 __attribute__((cold, format(printf, 2, 3))) static int
@@ -99,7 +98,7 @@ static int present(const check *c, const char *name, const void *p,
 static int inputs_ok(const check *c)
 {
     const gdr_args *a = c->a;
-    size_t io = dtype_bytes[c->s->io];
+    size_t io = c->io;
     return present(c, "q", a->q.data, io) && present(c, "k", a->k.data, io) &&
            present(c, "v", a->v.data, io);
 }
@@ -107,7 +106,7 @@ static int inputs_ok(const check *c)
 static int gates_ok(const check *c)
 {
     const gdr_args *a = c->a;
-    size_t io = dtype_bytes[c->s->io];
+    size_t io = c->io;
     size_t g = a->flags & GDR_GATE_IO ? io : 4;
     size_t beta = a->flags & GDR_BETA_IO ? io : 4;
     if (c->s->gate == GDR_GATE_G)
@@ -201,7 +200,7 @@ static int o_ok(const check *c)
 
 static int output_ok(const check *c)
 {
-    return present(c, "o", c->a->o.data, dtype_bytes[c->s->io]) && o_ok(c);
+    return present(c, "o", c->a->o.data, c->io) && o_ok(c);
 }
 
 static int slots_ok(const check *c)
@@ -249,8 +248,8 @@ static int state_ok(const check *c)
     const gdr_args *a = c->a;
     int read_only =
         c->s->contract == GDR_SNAPSHOTS && !(a->flags & GDR_UPDATE_STATE);
-    return present(c, "state", a->state, dtype_bytes[c->s->state]) &&
-           slots_ok(c) && (read_only || slots_apart(c));
+    return present(c, "state", a->state, c->state) && slots_ok(c) &&
+           (read_only || slots_apart(c));
 }
 
 static int ring_ok(const check *c)
@@ -270,7 +269,7 @@ static int snapshots_ok(const check *c)
 {
     const gdr_args *a = c->a;
     int by_slot = (a->flags & GDR_SNAPSHOT_BY_SLOT) != 0;
-    size_t bytes = a->flags & GDR_SNAPSHOT_F32 ? 4 : dtype_bytes[c->s->state];
+    size_t bytes = a->flags & GDR_SNAPSHOT_F32 ? 4 : c->state;
     int64_t least = by_slot ? a->n_slots : a->x.B;
     if (c->s->contract != GDR_SNAPSHOTS)
         return 1;
@@ -297,7 +296,12 @@ static int accepted_ok(const check *c)
 gdr_status gdr_args_fit(const gdr_static *s, const gdr_args *args, char *msg,
                         size_t n)
 {
-    const check c = {s, args, msg, n};
+    const check c = {.s = s,
+                     .a = args,
+                     .io = gdr_dtype_bytes(s->io),
+                     .state = gdr_dtype_bytes(s->state),
+                     .msg = msg,
+                     .n = n};
 
     if (args->size != sizeof *args) {
         refuse(&c, "size = %zu: must be %zu, start from gdr_args_init",

@@ -28,6 +28,9 @@ typedef struct gdr_backend {
     const char *kind;
     size_t state_align; /* bytes at whose multiples a state must begin;
                            0 and 1: anywhere */
+    /* params: the op's parameter struct, by value; dims as evaluated. */
+    gdr_status (*launch)(void *dev, void *kernel, const gdr_launch_dims *dims,
+                         const void *params, size_t params_bytes, void *stream);
     /* name is what follows "kind:" or "" */
     gdr_status (*open)(const char *name, const gdr_device_options *options,
                        void **dev, char *msg, size_t n);
@@ -46,9 +49,6 @@ typedef struct gdr_backend {
     /* Does what the kernel's first launch would do beside launching. NULL:
      * nothing. GDR_ERR_LOAD when only a launch can. */
     gdr_status (*ready)(void *dev, void *kernel, char *msg, size_t n);
-    /* params: the op's parameter struct, by value; dims as evaluated. */
-    gdr_status (*launch)(void *dev, void *kernel, const gdr_launch_dims *dims,
-                         const void *params, size_t params_bytes, void *stream);
 } gdr_backend;
 
 /* Terminated by NULL; "auto" takes the first that opens. */

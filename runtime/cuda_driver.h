@@ -17,6 +17,15 @@
 #include <cuda.h>
 
 typedef struct gdr_cuda_driver {
+    /* at every launch */
+    CUresult (*context_current)(CUcontext *context);
+    CUresult (*launch)(CUfunction function, unsigned grid_x, unsigned grid_y,
+                       unsigned grid_z, unsigned block_x, unsigned block_y,
+                       unsigned block_z, unsigned smem_bytes, CUstream stream,
+                       void **params, void **extra);
+    CUresult (*launch_ex)(const CUlaunchConfig *config, CUfunction function,
+                          void **params, void **extra); /* 11.8; or NULL */
+
     CUresult (*init)(unsigned flags);
     CUresult (*driver_version)(int *version);
     CUresult (*error_name)(CUresult code, const char **text);
@@ -32,7 +41,6 @@ typedef struct gdr_cuda_driver {
 
     CUresult (*primary_retain)(CUcontext *context, CUdevice device);
     CUresult (*primary_release)(CUdevice device);
-    CUresult (*context_current)(CUcontext *context);
     CUresult (*context_push)(CUcontext context);
     CUresult (*context_pop)(CUcontext *context);
     CUresult (*context_synchronize)(void);
@@ -50,12 +58,6 @@ typedef struct gdr_cuda_driver {
     CUresult (*function_loaded)(int *yes, CUfunction f); /* 12.4; or NULL */
     CUresult (*function_param)(CUfunction f, size_t i, size_t *offset,
                                size_t *bytes); /* 12.4; or NULL */
-    CUresult (*launch)(CUfunction function, unsigned grid_x, unsigned grid_y,
-                       unsigned grid_z, unsigned block_x, unsigned block_y,
-                       unsigned block_z, unsigned smem_bytes, CUstream stream,
-                       void **params, void **extra);
-    CUresult (*launch_ex)(const CUlaunchConfig *config, CUfunction function,
-                          void **params, void **extra); /* 11.8; or NULL */
 
     CUresult (*mem_info)(size_t *free_bytes, size_t *total_bytes);
     CUresult (*mem_alloc)(CUdeviceptr *p, size_t bytes);

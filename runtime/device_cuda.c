@@ -24,11 +24,11 @@
 #include <unistd.h>
 
 typedef struct kernel {
-    struct kernel *next;
     CUfunction function;
     int64_t smem_most; /* dynamic, of a block */
     int64_t block_most;
     int loaded; /* 0: the driver would load it at its first launch */
+    struct kernel *next;
     char entry[];
 } kernel;
 
@@ -221,7 +221,7 @@ static gdr_status get_kernel(gdr_cuda_device *d, gdr_cuda_module *m,
             *out = k;
             return GDR_OK;
         }
-    k = calloc(1, sizeof *k + length);
+    k = gdr_line_alloc(1, sizeof *k + length);
     if (!k)
         return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "no memory for a kernel");
     memcpy(k->entry, entry, length);
@@ -517,7 +517,7 @@ static gdr_status open_device(const char *name,
 
     (void)options; /* threads are the cpu's */
     *dev = NULL;
-    d = calloc(1, sizeof *d);
+    d = gdr_line_alloc(1, sizeof *d);
     if (!d)
         return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "no memory for a device");
     status = gdr_cuda_driver_open(&d->driver, msg, n);

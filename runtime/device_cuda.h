@@ -19,13 +19,14 @@
 typedef struct gdr_cuda_module gdr_cuda_module;
 
 typedef struct gdr_cuda_device {
-    gdr_device_info info;
+    /* what a launch reads, in one line with what leads the driver's table */
+    CUcontext context;      /* NULL: nothing needed it yet */
+    _Atomic int last_error; /* CUresult of the last failure; 0: none */
+    int cc;                 /* 90: compute capability 9.0 */
     gdr_cuda_driver driver;
     CUdevice card;
-    int cc;                 /* 90: compute capability 9.0 */
-    CUcontext context;      /* NULL: nothing needed it yet */
-    pid_t owner;            /* who retained it: a forked child has none */
-    _Atomic int last_error; /* CUresult of the last failure; 0: none */
+    pid_t owner; /* who retained it: a forked child has none */
+    gdr_device_info info;
     gdr_cuda_module *modules;
     /* What the tuner keeps with the card; closed before the context goes. */
     void *bench;

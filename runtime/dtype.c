@@ -10,12 +10,12 @@
 
 /* precision in bits, exponent of the smallest normal, largest finite value */
 static const struct {
-    int bits, emin, bytes;
+    int bits, emin;
     double max;
 } dtypes[] = {
-    [GDR_F32] = {24, -126, 4, 3.4028234663852886e38},
-    [GDR_BF16] = {8, -126, 2, 3.3895313892515355e38},
-    [GDR_F16] = {11, -14, 2, 65504.0},
+    [GDR_F32] = {24, -126, 3.4028234663852886e38},
+    [GDR_BF16] = {8, -126, 3.3895313892515355e38},
+    [GDR_F16] = {11, -14, 65504.0},
 };
 
 static uint64_t bits_of(double x)
@@ -35,11 +35,6 @@ static double double_of(uint64_t u)
 static double power_of_two(int e)
 {
     return double_of((uint64_t)(e + 1023) << 52);
-}
-
-size_t gdr_dtype_bytes(gdr_dtype d)
-{
-    return (size_t)dtypes[d].bytes;
 }
 
 double gdr_ulp(gdr_dtype d, double x)
@@ -98,7 +93,7 @@ static double half_value(uint16_t h)
 
 double gdr_load(gdr_dtype d, const void *base, int64_t index)
 {
-    const char *p = (const char *)base + index * dtypes[d].bytes;
+    const char *p = (const char *)base + index * (int64_t)gdr_dtype_bytes(d);
     float f;
     uint16_t h;
     if (d == GDR_F32) {
@@ -115,7 +110,7 @@ double gdr_load(gdr_dtype d, const void *base, int64_t index)
 
 void gdr_store_rounded(gdr_dtype d, void *base, int64_t index, double x)
 {
-    char *p = (char *)base + index * dtypes[d].bytes;
+    char *p = (char *)base + index * (int64_t)gdr_dtype_bytes(d);
     float f = (float)gdr_round(d == GDR_F16 ? GDR_F32 : d, x);
     if (d == GDR_F32) {
         memcpy(p, &f, sizeof f);

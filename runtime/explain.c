@@ -91,7 +91,7 @@ static int tell(const ranked *r, const gdr_plan *plan, gdr_contender_fn fn,
     gdr_contender c = {.entry = r->entry, .match = match_of(r, plan)};
 
     if (plan->recipe && set->rung != GDR_MATCH_GENERIC)
-        c.chosen = set->entry[plan->recipe - set->recipe] == r->entry;
+        c.chosen = set->entry[plan->index] == r->entry;
     if (r->rung < GDR_MATCH_DEFAULT)
         c.octaves = gdr_entry_distance(r->x, r->entry);
     c.why = verdict(r, c.chosen, c.match, plan);
@@ -101,7 +101,7 @@ static int tell(const ranked *r, const gdr_plan *plan, gdr_contender_fn fn,
 gdr_status gdr_set_explain(const gdr_set *set, const gdr_extents *x,
                            gdr_contender_fn fn, void *ctx)
 {
-    gdr_plan plan = {NULL, GDR_MATCH_GENERIC};
+    gdr_plan plan = {.match = GDR_MATCH_GENERIC};
     gdr_status status = gdr_set_find(set, x, &plan);
     gdr_contender generic = {.match = GDR_MATCH_GENERIC};
     ranked *list;

@@ -5,6 +5,7 @@
  * find stays as fast as it was.
  */
 #include "misses.h"
+#include "hot.h"
 #include "status.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ enum { FREE, CLAIMED, READY };
 
 /* Each in one cache line: most calls that count touch the same few. */
 typedef struct slot {
-    _Alignas(64) atomic_int state;
+    _Alignas(GDR_LINE) atomic_int state;
     gdr_extents x;
     _Atomic uint64_t count;
 } slot;
@@ -33,9 +34,7 @@ struct gdr_misses {
 
 gdr_misses *gdr_misses_open(void)
 {
-    gdr_misses *m = aligned_alloc(_Alignof(gdr_misses), sizeof *m);
-
-    return m ? memset(m, 0, sizeof *m) : NULL;
+    return gdr_line_alloc(1, sizeof(gdr_misses));
 }
 
 void gdr_misses_close(gdr_misses *m)

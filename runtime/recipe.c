@@ -101,10 +101,6 @@ gdr_status gdr_recipe_generic(gdr_recipe *r, const gdr_static *s,
         .sms = backend->info(dev)->sms,
         .kernel = "generic/recurrent",
         .config = "",
-        .problem = "",
-        .reduction = GDR_GENERIC_REDUCTION,
-        .run = "",
-        .regret = -1,
         .generic = 1,
     };
     return gdr_recipe_add_kernel(r, &text, gdr_generic_recurrent, NULL, 0);

@@ -1,5 +1,5 @@
 /*
- * recipe.h - one plan made launchable: its steps with evaluated-on-call
+ * recipe.h - a code made launchable: its steps with evaluated-on-call
  * geometry and loaded kernels. libgdr makes recipes from database rows, the
  * tuner from fresh images; both launch through gdr_recipe_launch.
  */
@@ -17,8 +17,9 @@ typedef struct gdr_step_text {
     const char *pdl; /* "1": programmatic dependent launch; NULL: "0" */
 } gdr_step_text;
 
+/* What a launch reads comes first, in three lines. */
 typedef struct gdr_recipe {
-    gdr_static s;
+    _Alignas(GDR_LINE) gdr_static s;
     const gdr_backend *backend;
     void *dev;
     int32_t sms;
@@ -30,10 +31,10 @@ typedef struct gdr_recipe {
         void *kernel; /* NULL: not loaded */
         gdr_geometry geometry;
     } step[GDR_RECIPE_STEPS];
-    /* provenance, owned by whoever made the recipe */
-    const char *kernel, *config, *problem, *reduction, *run;
-    double time_ns;
-    double regret; /* for the extents of problem; < 0: unknown */
+    /* what it is, owned by whoever made the recipe */
+    const char *kernel, *config;
+    /* the plans of a set, of which some are this code's; NULL: no plan's */
+    const struct gdr_entry *const *entry;
 } gdr_recipe;
 
 /* Parses the geometry and loads the code of the next step. */

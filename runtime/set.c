@@ -1,7 +1,7 @@
 /*
  * set.c - the plans of one static problem, loaded. What must stay true: index i
- * of the table is recipe[i], and a kernel is unloaded once, by the recipe that
- * loaded it.
+ * of the table is entry[i], which recipe[i] launches, and each code has one
+ * recipe.
  */
 #include "set.h"
 #include "pin.h"
@@ -12,17 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void drop_recipe(gdr_recipe *r)
+{
+    if (r)
+        gdr_recipe_unload(r);
+    free(r);
+}
+
 void gdr_set_close(gdr_set *set)
 {
     if (!set)
         return;
     for (uint32_t i = 0; set->attempt && i < set->rows->n_codes; i++) {
-        if (set->attempt[i].loaded)
-            gdr_recipe_unload(&set->recipe[set->attempt[i].recipe]);
+        drop_recipe(set->attempt[i].recipe);
         free(set->attempt[i].why);
     }
-    if (set->rung == GDR_MATCH_GENERIC && set->n > 0)
-        gdr_recipe_unload(&set->recipe[0]);
+    drop_recipe(set->generic);
     gdr_table_close(set->table);
     gdr_misses_close(set->misses);
     free(set->recipe);
@@ -51,57 +56,60 @@ static gdr_status load_code(const gdr_code *code, gdr_recipe *r, char *msg,
     return GDR_OK;
 }
 
-/* Makes recipe `at` for the entry; GDR_ERR_LOAD when its code does not load,
- * which is remembered. */
-static gdr_status load_entry(gdr_set *set, const gdr_entry *e, uint32_t at)
+/* A new recipe of the code, or why there is none. */
+static gdr_status make_recipe(const gdr_set *set, const gdr_entry *e,
+                              gdr_attempt *a)
 {
-    gdr_attempt *a = &set->attempt[e->code->id];
-    gdr_recipe *r = &set->recipe[at];
+    gdr_recipe *r = gdr_line_alloc(1, sizeof *r);
     char why[512] = "";
 
-    if (a->why)
-        return GDR_ERR_LOAD;
-    if (a->loaded)
-        *r = set->recipe[a->recipe];
-    else {
-        *r = (gdr_recipe){.s = set->s,
-                          .backend = set->backend,
-                          .dev = set->dev,
-                          .sms = set->backend->info(set->dev)->sms};
-        if (!gdr_code_intact(e->code))
-            snprintf(why, sizeof why,
-                     "its code is damaged: it is not what its "
-                     "hash says");
-        if (*why || load_code(e->code, r, why, sizeof why)) {
-            a->why = strdup(why);
-            return a->why ? GDR_ERR_LOAD : GDR_ERR_NO_MEMORY;
-        }
-        *a = (gdr_attempt){.recipe = at, .loaded = 1};
+    if (!r)
+        return GDR_ERR_NO_MEMORY;
+    *r = (gdr_recipe){.s = set->s,
+                      .backend = set->backend,
+                      .dev = set->dev,
+                      .sms = set->backend->info(set->dev)->sms,
+                      .kernel = e->kernel,
+                      .config = e->config,
+                      .entry = set->entry};
+    if (!gdr_code_intact(e->code))
+        snprintf(why, sizeof why,
+                 "its code is damaged: it is not what its hash says");
+    if (!*why && load_code(e->code, r, why, sizeof why) == GDR_OK) {
+        a->recipe = r;
+        return GDR_OK;
     }
-    r->kernel = e->kernel;
-    r->config = e->config;
-    r->problem = e->text;
-    r->reduction = e->reduction;
-    r->run = e->run;
-    r->time_ns = e->time_ns;
-    r->regret = e->regret;
-    return GDR_OK;
+    free(r);
+    a->why = strdup(why);
+    return a->why ? GDR_OK : GDR_ERR_NO_MEMORY;
+}
+
+/* The recipe of the entry's code, tried once; NULL: it does not load. */
+static gdr_status load_entry(gdr_set *set, const gdr_entry *e, gdr_recipe **out)
+{
+    gdr_attempt *a = &set->attempt[e->code->id];
+    gdr_status status = a->recipe || a->why ? GDR_OK : make_recipe(set, e, a);
+
+    *out = a->recipe;
+    return status;
 }
 
 /* Loads the picked entries; those that fail drop out. */
-static gdr_status load_picked(gdr_set *set, const gdr_entry **picked,
-                              uint32_t n)
+static gdr_status load_picked(gdr_set *set, uint32_t n)
 {
-    set->recipe = malloc(n * sizeof *set->recipe);
+    set->recipe = calloc(n, sizeof(gdr_recipe *));
     if (!set->recipe)
         return GDR_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < n; i++) {
-        gdr_status status = load_entry(set, picked[i], set->n);
+        gdr_recipe *r;
+        gdr_status status = load_entry(set, set->entry[i], &r);
 
-        if (status == GDR_ERR_NO_MEMORY)
+        if (status)
             return status;
-        if (!status)
-            picked[set->n++] = picked[i];
+        if (!r)
+            continue;
+        set->entry[set->n] = set->entry[i];
+        set->recipe[set->n++] = r;
     }
     return GDR_OK;
 }
@@ -121,7 +129,7 @@ static gdr_status open_rung(gdr_set *set, gdr_match rung, int pin)
     set->n = 0;
     if (status || picked == 0)
         return status;
-    status = load_picked(set, set->entry, picked);
+    status = load_picked(set, picked);
     if (status)
         return status;
     if (set->n > 0) {
@@ -139,10 +147,12 @@ static gdr_status open_generic(gdr_set *set)
 {
     gdr_status status;
 
-    set->recipe = malloc(sizeof *set->recipe);
-    if (!set->recipe)
+    set->recipe = calloc(1, sizeof(gdr_recipe *));
+    set->generic = gdr_line_alloc(1, sizeof *set->generic);
+    if (!set->recipe || !set->generic)
         return GDR_ERR_NO_MEMORY;
-    status = gdr_recipe_generic(set->recipe, &set->s, set->backend, set->dev);
+    set->recipe[0] = set->generic;
+    status = gdr_recipe_generic(set->generic, &set->s, set->backend, set->dev);
     if (status)
         return status == GDR_ERR_NOT_FOUND ? GDR_OK : status;
     set->n = 1;
@@ -168,7 +178,11 @@ static gdr_status open_best(gdr_set *set, int pin)
             status = open_rung(set, rungs[i], pin);
     if (!status && set->n == 0 && generic_serves(set))
         status = open_generic(set);
-    set->reduction = set->n > 0 && pin ? set->recipe[0].reduction : NULL;
+    if (set->n == 0 || !pin)
+        set->reduction = NULL;
+    else
+        set->reduction =
+            set->entry ? set->entry[0]->reduction : GDR_GENERIC_REDUCTION;
     return status;
 }
 
@@ -272,7 +286,7 @@ gdr_status gdr_set_open(const gdr_rows *rows, const gdr_backend *backend,
     *out = NULL;
     if (status)
         return status;
-    set = calloc(1, sizeof *set);
+    set = gdr_line_alloc(1, sizeof *set);
     if (!set)
         return gdr_fail(GDR_ERR_NO_MEMORY, msg, n, "out of memory");
     *set = (gdr_set){.rows = rows,
@@ -307,10 +321,10 @@ gdr_status gdr_preload(const gdr_set *set, char *msg, size_t n)
     if (!set)
         return gdr_fail(GDR_ERR_ARG, msg, n, "set: NULL");
     for (uint32_t i = 0; i < set->n; i++)
-        for (int k = 0; k < set->recipe[i].n_steps && !status; k++)
+        for (int k = 0; k < set->recipe[i]->n_steps && !status; k++)
             if (set->backend->ready)
                 status = set->backend->ready(
-                    set->dev, set->recipe[i].step[k].kernel, msg, n);
+                    set->dev, set->recipe[i]->step[k].kernel, msg, n);
     return status;
 }
 
@@ -328,7 +342,7 @@ GDR_HOT gdr_status gdr_set_find(const gdr_set *set, const gdr_extents *x,
         gdr_misses_count(set->misses, x);
     if (match > set->worst)
         return GDR_ERR_NO_PLAN;
-    *plan = (gdr_plan){&set->recipe[index], match};
+    *plan = (gdr_plan){set->recipe[index], match, index};
     return GDR_OK;
 }
 
@@ -348,12 +362,20 @@ gdr_status gdr_misses_append(gdr_set *set, const char *path, char *msg,
 gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
                              gdr_plan_info *info)
 {
+    static const gdr_entry generic = {.text = "",
+                                      .kernel = "generic/recurrent",
+                                      .config = "",
+                                      .reduction = GDR_GENERIC_REDUCTION,
+                                      .run = "",
+                                      .regret = -1};
     const gdr_recipe *r;
+    const gdr_entry *e;
     int64_t workspace;
 
     if (!plan || !plan->recipe || !x || !info || info->size < sizeof *info)
         return GDR_ERR_ARG;
     r = plan->recipe;
+    e = r->entry ? r->entry[plan->index] : &generic;
     if (x->B < 0 || x->T < 0 || x->Hk < 1 || x->Hv < 1 ||
         !gdr_heads_fit(x->Hk, x->Hv))
         return GDR_ERR_ARG;
@@ -362,14 +384,14 @@ gdr_status gdr_plan_describe(const gdr_plan *plan, const gdr_extents *x,
         return GDR_ERR_ARG;
     *info = (gdr_plan_info){.size = info->size,
                             .match = plan->match,
-                            .kernel = r->kernel,
-                            .config = r->config,
-                            .problem = r->problem,
-                            .reduction = r->reduction,
-                            .run = r->run,
-                            .time_ns = r->time_ns,
+                            .kernel = e->kernel,
+                            .config = e->config,
+                            .problem = e->text,
+                            .reduction = e->reduction,
+                            .run = e->run,
+                            .time_ns = e->time_ns,
                             .regret =
-                                plan->match == GDR_MATCH_EXACT ? r->regret : -1,
+                                plan->match == GDR_MATCH_EXACT ? e->regret : -1,
                             .workspace_bytes = (size_t)workspace};
     return GDR_OK;
 }

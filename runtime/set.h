@@ -8,18 +8,16 @@
 #include "misses.h"
 #include "table.h"
 
-/* What became of a code: not tried, or the first recipe that has it, or why it
- * did not load. */
+/* What became of a code: neither is not tried yet. */
 typedef struct gdr_attempt {
-    char *why; /* malloc'd */
-    uint32_t recipe;
-    int loaded;
+    gdr_recipe *recipe; /* loaded */
+    char *why;          /* it does not load; malloc'd */
 } gdr_attempt;
 
 struct gdr_set {
     /* what a find needs, in one line of memory */
     gdr_table *table;
-    gdr_recipe *recipe; /* [n] */
+    gdr_recipe **recipe; /* [n]: plans of one code share one */
     gdr_misses *misses;
     gdr_match worst, rung;
     uint32_t n; /* plans: 1 for the generic kernel */
@@ -31,6 +29,7 @@ struct gdr_set {
     const char *reduction;   /* the id that all plans have; NULL: any */
     const gdr_entry **entry; /* [n]; NULL for the generic kernel */
     gdr_attempt *attempt;    /* [rows->n_codes] */
+    gdr_recipe *generic;     /* NULL: it does not serve */
 };
 
 /*

@@ -246,6 +246,12 @@ typedef struct key {
     uint64_t bt, heads;
 } key;
 
+/* Two of them fill a cache line. */
+typedef struct slot {
+    _Alignas(32) key key;
+    uint32_t index; /* 1 + the entry's; 0: free */
+} slot;
+
 /*
  * Exact matches are a hash map with a bitmap before it: one bit for each of 32
  * to 64 times as many hashes as there are keys. Most calls that match none end
@@ -255,20 +261,20 @@ typedef struct key {
  * class of the ratio to entry.
  */
 struct gdr_table {
+    /* in the first line, what a find reads before it knows more */
     gdr_match rung;
     uint32_t n;
     /* exact */
-    uint32_t mask;  /* slots - 1; at least half of the slots are free */
-    uint32_t *slot; /* 1 + index into keys; 0: free */
-    key *key;       /* [n] */
     uint64_t bit_mask, *bit;
+    slot *slot;
+    uint32_t mask; /* slots - 1; at least half of the slots are free */
     /* nearest */
-    gdr_nearest near;
     uint32_t n_classes;
+    uint32_t *plan;    /* [site][class] */
+    int64_t *max_work; /* defaults: [n], ascending */
+    gdr_nearest near;
     uint8_t class_of[RATIOS]; /* of a ratio; 0: no entry has it */
-    uint32_t *plan;           /* [site][class] */
     /* defaults */
-    int64_t *max_work; /* [n], ascending */
     /* the first threshold with at least this logarithm, n - 1 if none */
     uint32_t start[GDR_POINTS + 1];
 };
@@ -299,12 +305,12 @@ static uint32_t find_exact(const gdr_table *t, const gdr_extents *x)
 
     if ((t->bit[bit / 64] >> bit % 64 & 1) == 0)
         return none;
-    for (uint32_t i = (uint32_t)h & t->mask; t->slot[i];
+    for (uint32_t i = (uint32_t)h & t->mask; t->slot[i].index;
          i = (i + 1) & t->mask) {
-        const key *k = &t->key[t->slot[i] - 1];
+        const slot *s = &t->slot[i];
 
-        if (k->bt == want.bt && k->heads == want.heads)
-            return t->slot[i] - 1;
+        if (s->key.bt == want.bt && s->key.heads == want.heads)
+            return s->index - 1;
     }
     return none;
 }
@@ -316,10 +322,9 @@ static void put_exact(gdr_table *t, const gdr_extents *x, uint32_t index)
     uint64_t bit = h >> 16 & t->bit_mask;
     uint32_t i = (uint32_t)h & t->mask;
 
-    t->key[index] = key_of(x);
-    while (t->slot[i])
+    while (t->slot[i].index)
         i = (i + 1) & t->mask;
-    t->slot[i] = index + 1;
+    t->slot[i] = (slot){key_of(x), index + 1};
     t->bit[bit / 64] |= UINT64_C(1) << bit % 64;
 }
 
@@ -331,10 +336,9 @@ static gdr_status open_exact(gdr_table *t, const gdr_entry *const *entry)
         slots *= 2;
     t->mask = (uint32_t)(slots - 1); /* n <= 2^28 */
     t->bit_mask = slots * 16 - 1;
-    t->slot = calloc(slots, sizeof *t->slot);
-    t->key = malloc(t->n * sizeof *t->key);
+    t->slot = gdr_line_alloc(slots, sizeof *t->slot);
     t->bit = calloc(slots * 16 / 64, sizeof *t->bit);
-    if (!t->slot || !t->key || !t->bit)
+    if (!t->slot || !t->bit)
         return GDR_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < t->n; i++)
         put_exact(t, &entry[i]->problem.x, i);
@@ -425,7 +429,7 @@ static gdr_status open_defaults(gdr_table *t, const gdr_entry *const *entry)
 gdr_status gdr_table_open(gdr_match rung, const gdr_entry *const *entry,
                           uint32_t n, gdr_table **out)
 {
-    gdr_table *t = calloc(1, sizeof *t);
+    gdr_table *t = gdr_line_alloc(1, sizeof *t);
     gdr_status status = GDR_OK;
 
     assert(rung == GDR_MATCH_GENERIC || n > 0);
@@ -450,7 +454,6 @@ void gdr_table_close(gdr_table *table)
     if (!table)
         return;
     free(table->slot);
-    free(table->key);
     free(table->bit);
     gdr_nearest_close(&table->near);
     free(table->plan);

@@ -277,7 +277,7 @@ static void test_open_fails_with_a_message(void **state)
 static void test_null_is_harmless(void **state)
 {
     gdr_plan_info info = {.size = sizeof info};
-    gdr_plan plan = {NULL, GDR_MATCH_EXACT};
+    gdr_plan plan = {.match = GDR_MATCH_EXACT};
     gdr_extents x = {1, 1, 1, 1};
     gdr_device *dev;
     gdr_args args;

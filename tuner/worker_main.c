@@ -70,7 +70,7 @@ static gdr_status obey_open(child *c, gdr_packet *in, gdr_packet *out)
 
     (void)out;
     o.threads = (int32_t)gdr_packet_get_int(in);
-    c->recipe = calloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
+    c->recipe = gdr_line_alloc(GDR_WORKER_RECIPES, sizeof *c->recipe);
     if (!c->recipe)
         return fail(c, GDR_ERR_NO_MEMORY, "out of memory");
     return gdr_target_open(device, &o, &c->target, &c->dev, c->msg,

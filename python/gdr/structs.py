@@ -105,7 +105,7 @@ class SelectOptions(ctypes.Structure):
 class Plan(ctypes.Structure):
     """gdr_plan"""
 
-    _fields_ = [("recipe", c_void_p), ("match", c_int)]
+    _fields_ = [("recipe", c_void_p), ("match", c_int), ("index", c_uint32)]
 
 
 class PlanInfo(ctypes.Structure):

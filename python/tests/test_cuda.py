@@ -1,6 +1,7 @@
 """PyTorch's and CuPy's arrays on a real card: streams, graphs, torch.compile.
 Skipped without PyTorch or without a card; gdr-tune needs NVRTC."""
 
+import concurrent.futures
 import subprocess
 
 import pytest
@@ -144,6 +145,30 @@ def test_fla_s_door():
         state_v_first=True, cu_seqlens=None)
     want = dict(a, initial_state=initial, state_indices=torch.arange(4))
     same((o, final), expected(want))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one card")
+def test_two_cards_at_once():
+    """A thread for each, launching in turns; whichever card is current."""
+    arguments = case()
+    want = expected(arguments)
+
+    def work(device):
+        for turn in range(50):
+            on_card = to(arguments, device)
+            stream = torch.cuda.Stream(device)
+            with torch.cuda.device(turn % 2):
+                stream.wait_stream(torch.cuda.current_stream(device))
+                with torch.cuda.stream(stream):
+                    got = gdr.lmdeploy.fused_recurrent_gated_delta_rule(
+                        **on_card)
+                stream.synchronize()
+                assert torch.cuda.current_device() == turn % 2
+            assert got[0].device == on_card["q"].device
+            same(got, want)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, f"cuda:{i}") for i in range(2)]:
+            done.result()
 
 
 def test_cupy():
