@@ -1,10 +1,9 @@
-/* bundle_options.c - a table of commands, and one of options. */
+/* bundle_options.c - the tables of gdr-bundle: commands and options. */
 #include "bundle_options.h"
 #include "../generator/generator.h"
+#include "option_table.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,34 +43,22 @@ const char gdr_bundle_help[] =
     "A bundle is a database: GDR_DB=FILE serves it. Exit code: 0, 1 damaged,\n"
     "different or nothing to put in, 2 usage or environment.\n";
 
-typedef struct reader {
-    gdr_bundle_request *r;
-    char *msg;
-    size_t n;
-} reader;
-
-__attribute__((format(printf, 2, 3))) static gdr_status
-refuse(const reader *r, const char *format, ...)
+static gdr_bundle_request *request_of(const gdr_option_reader *r)
 {
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(r->msg, r->n, format, args);
-    va_end(args);
-    return GDR_ERR_ARG;
+    return r->to;
 }
 
-static gdr_status no_memory(const reader *r)
+static gdr_status no_memory(const gdr_option_reader *r)
 {
-    refuse(r, "out of memory");
+    gdr_option_refuse(r, "out of memory");
     return GDR_ERR_NO_MEMORY;
 }
 
 /* ---- one function per option that can go wrong ---- */
 
-static gdr_status take_archs(reader *r, const char *list)
+static gdr_status take_archs(const gdr_option_reader *r, const char *list)
 {
-    gdr_bundle_request *q = r->r;
+    gdr_bundle_request *q = request_of(r);
     gdr_bundle_filter *f = &q->build.filter;
     char *save = NULL;
 
@@ -83,16 +70,17 @@ static gdr_status take_archs(reader *r, const char *list)
     for (char *one = strtok_r(q->archs, ",", &save); one;
          one = strtok_r(NULL, ",", &save)) {
         if (f->n_arch == GDR_BUNDLE_ARCHS)
-            return refuse(r, "--arch: more than %d", GDR_BUNDLE_ARCHS);
+            return gdr_option_refuse(r, "--arch: more than %d",
+                                     GDR_BUNDLE_ARCHS);
         q->arch[f->n_arch++] = one;
     }
-    return f->n_arch ? GDR_OK : refuse(r, "--arch: an empty list");
+    return f->n_arch ? GDR_OK : gdr_option_refuse(r, "--arch: an empty list");
 }
 
 /* Each once. */
-static gdr_status add_statics(const reader *r, gdr_problem *p)
+static gdr_status add_statics(const gdr_option_reader *r, gdr_problem *p)
 {
-    gdr_bundle_request *q = r->r;
+    gdr_bundle_request *q = request_of(r);
     char text[GDR_PROBLEM_TEXT];
     int n = q->build.filter.n_statics;
     char **more;
@@ -113,23 +101,24 @@ static gdr_status add_statics(const reader *r, gdr_problem *p)
     return GDR_OK;
 }
 
-static gdr_status take_only(reader *r, const char *text)
+static gdr_status take_only(const gdr_option_reader *r, const char *text)
 {
     char why[256];
     gdr_problem p;
 
     if (gdr_problem_parse(text, &p, why, sizeof why) != GDR_OK)
-        return refuse(r, "--only '%s': %s", text, why);
+        return gdr_option_refuse(r, "--only '%s': %s", text, why);
     if (p.x.B > 0)
-        return refuse(r,
-                      "--only '%s': without extents, a bundle has all of a "
-                      "static problem or nothing",
-                      text);
+        return gdr_option_refuse(
+            r,
+            "--only '%s': without extents, a bundle has all of a "
+            "static problem or nothing",
+            text);
     return add_statics(r, &p);
 }
 
 typedef struct shape_reader {
-    reader *r;
+    const gdr_option_reader *r;
     gdr_status status;
 } shape_reader;
 
@@ -144,7 +133,7 @@ static int take_problem(void *ctx, const char *text)
 }
 
 /* The static problems of a list that gdr-tune takes, too. */
-static gdr_status take_shapes(reader *r, const char *name)
+static gdr_status take_shapes(const gdr_option_reader *r, const char *name)
 {
     shape_reader s = {r, GDR_OK};
     gdr_generator *g = NULL;
@@ -153,14 +142,15 @@ static gdr_status take_shapes(reader *r, const char *name)
     if (status == GDR_OK)
         status = gdr_generator_each_shape(g, name, take_problem, &s);
     if (status != GDR_OK)
-        s.status = refuse(r, "--shapes %s: %s", name,
-                          g ? gdr_generator_errmsg(g) : gdr_strerror(status));
+        s.status = gdr_option_refuse(r, "--shapes %s: %s", name,
+                                     g ? gdr_generator_errmsg(g)
+                                       : gdr_strerror(status));
     gdr_generator_close(g);
     return s.status;
 }
 
 /* "5%" and "0.05" are the same; a 5 may be meant as either. */
-static gdr_status take_regret(reader *r, const char *text)
+static gdr_status take_regret(const gdr_option_reader *r, const char *text)
 {
     char *end;
     double x = strtod(text, &end);
@@ -168,38 +158,40 @@ static gdr_status take_regret(reader *r, const char *text)
 
     if (end == text || (*end && !percent) || !(x >= 0) ||
         !(x <= (percent ? 1000 : 1)))
-        return refuse(r,
-                      "--max-regret '%s': 0%% to 1000%% is needed, or a share "
-                      "of 0 to 1",
-                      text);
-    r->r->build.filter.max_regret = percent ? x / 100 : x;
+        return gdr_option_refuse(
+            r,
+            "--max-regret '%s': 0%% to 1000%% is needed, or a share "
+            "of 0 to 1",
+            text);
+    request_of(r)->build.filter.max_regret = percent ? x / 100 : x;
     return GDR_OK;
 }
 
-static gdr_status take_kernels(reader *r, const char *text)
+static gdr_status take_kernels(const gdr_option_reader *r, const char *text)
 {
     enum { MOST = 1000 };
     char *end;
     long n = strtol(text, &end, 10);
 
     if (end == text || *end || n < 1 || n > MOST)
-        return refuse(r, "--max-kernels '%s': 1 to %d is needed", text, MOST);
-    r->r->build.filter.max_kernels = (int)n;
+        return gdr_option_refuse(r, "--max-kernels '%s': 1 to %d is needed",
+                                 text, MOST);
+    request_of(r)->build.filter.max_kernels = (int)n;
     return GDR_OK;
 }
 
-static gdr_status take_format(reader *r, const char *text)
+static gdr_status take_format(const gdr_option_reader *r, const char *text)
 {
-    r->r->build.as_c = !strcmp(text, "c");
-    if (r->r->build.as_c || !strcmp(text, "db"))
+    request_of(r)->build.as_c = !strcmp(text, "c");
+    if (request_of(r)->build.as_c || !strcmp(text, "db"))
         return GDR_OK;
-    return refuse(r, "--format '%s': db or c is needed", text);
+    return gdr_option_refuse(r, "--format '%s': db or c is needed", text);
 }
 
-static gdr_status take_device(reader *r, const char *name)
+static gdr_status take_device(const gdr_option_reader *r, const char *name)
 {
-    r->r->device = name;
-    r->r->run = 1;
+    request_of(r)->device = name;
+    request_of(r)->run = 1;
     return GDR_OK;
 }
 
@@ -212,7 +204,8 @@ enum {
     SHOW = 1 << GDR_BUNDLE_SHOW,
     DIFF = 1 << GDR_BUNDLE_DIFF,
     KEYGEN = 1 << GDR_BUNDLE_KEYGEN,
-    READERS = MERGE | VERIFY | SHOW | DIFF
+    READERS = MERGE | VERIFY | SHOW | DIFF,
+    ALL = BUILD | READERS | KEYGEN
 };
 
 static const struct {
@@ -228,149 +221,92 @@ static const struct {
     [GDR_BUNDLE_KEYGEN] = {"keygen", 1, 1, "one name"},
 };
 
-/* What an option does: sets a flag or a text at an offset, or calls. */
-typedef struct rule {
-    const char *name;
-    int has_arg;
-    int commands; /* that take it */
-    size_t flag;  /* offset of an int that becomes 1; 0: none */
-    size_t text;  /* offset of a const char * that becomes arg; 0: none */
-    gdr_status (*take)(reader *r, const char *arg);
-} rule;
-
 #define AT(member) offsetof(gdr_bundle_request, member)
 
-static const rule rules[] = {
-    {"db", 1, BUILD, 0, AT(db), NULL},
-    {"arch", 1, BUILD | MERGE, 0, 0, take_archs},
-    {"only", 1, BUILD | MERGE, 0, 0, take_only},
-    {"shapes", 1, BUILD | MERGE, 0, 0, take_shapes},
-    {"output", 1, BUILD | MERGE, 0, AT(output), NULL},
-    {"max-regret", 1, BUILD, 0, 0, take_regret},
-    {"max-kernels", 1, BUILD, 0, 0, take_kernels},
-    {"sign", 1, BUILD | MERGE, 0, AT(build.secret), NULL},
-    {"format", 1, BUILD | MERGE, 0, 0, take_format},
-    {"force", 0, BUILD | MERGE, AT(build.filter.force), 0, NULL},
-    {"run", 0, VERIFY, AT(run), 0, NULL},
-    {"device", 1, VERIFY, 0, 0, take_device},
-    {"verify-key", 1, READERS, 0, AT(verify_key), NULL},
-    {"json", 0, BUILD | READERS, AT(json), 0, NULL},
-    {"help", 0, ~0, AT(help), 0, NULL},
-    {"version", 0, ~0, AT(version), 0, NULL},
+static const gdr_option table[] = {
+    {"db", .text = AT(db), .commands = BUILD},
+    {"arch", .take = take_archs, .commands = BUILD | MERGE},
+    {"only", .take = take_only, .commands = BUILD | MERGE},
+    {"shapes", .take = take_shapes, .commands = BUILD | MERGE},
+    {"output", .letter = 'o', .text = AT(output), .commands = BUILD | MERGE},
+    {"max-regret", .take = take_regret, .commands = BUILD},
+    {"max-kernels", .take = take_kernels, .commands = BUILD},
+    {"sign", .text = AT(build.secret), .commands = BUILD | MERGE},
+    {"format", .take = take_format, .commands = BUILD | MERGE},
+    {"force", .flag = AT(build.filter.force), .commands = BUILD | MERGE},
+    {"run", .flag = AT(run), .commands = VERIFY},
+    {"device", .take = take_device, .commands = VERIFY},
+    {"verify-key", .text = AT(verify_key), .commands = READERS},
+    {"json", .flag = AT(json), .commands = BUILD | READERS},
+    {"help", .flag = AT(help), .commands = ALL},
+    {"version", .flag = AT(version), .commands = ALL},
 };
 
-enum { RULES = sizeof rules / sizeof *rules, FIRST_RULE = 256 };
-
-static const rule *rule_of(int found)
-{
-    if (found >= FIRST_RULE)
-        return &rules[found - FIRST_RULE];
-    for (int i = 0; i < RULES; i++)
-        if (!strcmp(rules[i].name, "output")) /* -o, the only short one */
-            return &rules[i];
-    return NULL;
-}
-
-static gdr_status apply(reader *r, const rule *one, const char *arg)
-{
-    if (one->take)
-        return one->take(r, arg);
-    if (one->flag)
-        *(int *)((char *)r->r + one->flag) = 1;
-    else
-        *(const char **)((char *)r->r + one->text) = arg;
-    return GDR_OK;
-}
-
-/* given: a bit for each rule that was applied. */
-static gdr_status read_all(reader *r, int argc, char **argv, unsigned *given)
-{
-    struct option names[RULES + 1] = {{0}};
-    gdr_status status = GDR_OK;
-    int found;
-
-    for (int i = 0; i < RULES; i++)
-        names[i] = (struct option){rules[i].name, rules[i].has_arg, NULL,
-                                   FIRST_RULE + i};
-    opterr = 0;
-    optind = 0; /* from the start, also the second time */
-    while (status == GDR_OK &&
-           (found = getopt_long(argc, argv, ":o:", names, NULL)) != -1) {
-        if (found == ':')
-            status = refuse(r, "%s: an argument is missing", argv[optind - 1]);
-        else if (found == '?')
-            status = refuse(r,
-                            "%s: no such option, or it takes no argument; see "
-                            "--help",
-                            argv[optind - 1]);
-        else {
-            const rule *one = rule_of(found);
-
-            *given |= 1u << (one - rules);
-            status = apply(r, one, optarg);
-        }
-    }
-    return status;
-}
+enum { OPTIONS = sizeof table / sizeof *table };
 
 /* ---- the command ---- */
 
-static gdr_status read_command(const reader *r, char **word, int n)
+static gdr_status read_command(const gdr_option_reader *r, char **word, int n)
 {
-    gdr_bundle_request *q = r->r;
+    gdr_bundle_request *q = request_of(r);
     int c = 0;
 
     if (n == 0)
-        return refuse(r, "a command is missing: build, merge, verify, show, "
-                         "diff or keygen; see --help");
+        return gdr_option_refuse(
+            r, "a command is missing: build, merge, verify, show, "
+               "diff or keygen; see --help");
     while (c < GDR_BUNDLE_COMMANDS && strcmp(word[0], commands[c].name) != 0)
         c++;
     if (c == GDR_BUNDLE_COMMANDS)
-        return refuse(r,
-                      "%s: no such command: build, merge, verify, show, diff "
-                      "or keygen",
-                      word[0]);
+        return gdr_option_refuse(
+            r,
+            "%s: no such command: build, merge, verify, show, diff "
+            "or keygen",
+            word[0]);
     q->command = (gdr_bundle_command)c;
     q->word = word + 1;
     q->n_words = n - 1;
     if (q->n_words < commands[c].least || q->n_words > commands[c].most)
-        return refuse(r, "%s takes %s, not %d; see --help", commands[c].name,
-                      commands[c].words, q->n_words);
+        return gdr_option_refuse(r, "%s takes %s, not %d; see --help",
+                                 commands[c].name, commands[c].words,
+                                 q->n_words);
     return GDR_OK;
 }
 
-static gdr_status check_given(const reader *r, unsigned given)
+static gdr_status check_given(const gdr_option_reader *r, uint32_t given)
 {
-    const gdr_bundle_request *q = r->r;
+    const gdr_bundle_request *q = request_of(r);
     const char *name = commands[q->command].name;
 
-    for (int i = 0; i < RULES; i++)
-        if (given >> i & 1 && !(rules[i].commands >> q->command & 1))
-            return refuse(r, "--%s: %s does not take it%s; see --help",
-                          rules[i].name, name,
-                          q->command == GDR_BUNDLE_MERGE &&
-                                  !strncmp(rules[i].name, "max", 3)
-                              ? ", since a bundle has no trials: give it to "
-                                "build, for each file"
-                              : "");
+    for (int i = 0; i < OPTIONS; i++)
+        if (given >> i & 1 && !(table[i].commands >> q->command & 1))
+            return gdr_option_refuse(
+                r, "--%s: %s does not take it%s; see --help", table[i].name,
+                name,
+                q->command == GDR_BUNDLE_MERGE &&
+                        !strncmp(table[i].name, "max", 3)
+                    ? ", since a bundle has no trials: give it to "
+                      "build, for each file"
+                    : "");
     if ((BUILD | MERGE) >> q->command & 1 && (!q->output || !*q->output))
-        return refuse(r, "%s: -o FILE is missing", name);
+        return gdr_option_refuse(r, "%s: -o FILE is missing", name);
     if (q->build.as_c && q->build.secret)
-        return refuse(r, "--sign: C source is not signed; it is as safe as the "
-                         "program that it is compiled into");
+        return gdr_option_refuse(
+            r, "--sign: C source is not signed; it is as safe as the "
+               "program that it is compiled into");
     return GDR_OK;
 }
 
 gdr_status gdr_bundle_options_read(int argc, char **argv,
                                    gdr_bundle_request *out, char *msg, size_t n)
 {
-    reader r = {out, msg, n};
-    unsigned given = 0;
+    const gdr_option_reader r = {out, msg, n};
+    uint32_t given;
     gdr_status status;
 
     msg[0] = 0;
     memset(out, 0, sizeof *out);
-    status = read_all(&r, argc, argv, &given);
+    status = gdr_option_table_read(argc, argv, table, OPTIONS, &r, &given);
     out->build.filter.arch = out->arch;
     out->build.filter.statics = (const char *const *)out->statics;
     if (status != GDR_OK || out->help || out->version)

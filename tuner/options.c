@@ -1,11 +1,11 @@
-/* options.c - one table of names, one of what each does with its argument. */
+/* options.c - the table of gdr-tune. */
 #include "options.h"
 #include "agenda.h"
+#include "option_table.h"
 #include "race.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,21 +49,9 @@ const char gdr_options_help[] =
     "refused), 1 some have none, 2 usage or environment, 130 interrupted (what "
     "was finished is kept).\n";
 
-typedef struct reader {
-    gdr_options *o;
-    char *msg;
-    size_t n;
-} reader;
-
-__attribute__((format(printf, 2, 3))) static gdr_status
-refuse(const reader *r, const char *format, ...)
+static gdr_options *options_of(const gdr_option_reader *r)
 {
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(r->msg, r->n, format, args);
-    va_end(args);
-    return GDR_ERR_ARG;
+    return r->to;
 }
 
 /* ---- what an argument must be ---- */
@@ -88,122 +76,107 @@ static int read_whole(const char *text, double least, double most, int64_t *x)
     return (double)*x == number;
 }
 
-static gdr_status take_text(reader *r, const char **list, int *n,
-                            const char *text)
+static gdr_status take_text(const gdr_option_reader *r, const char **list,
+                            int *n, const char *text)
 {
     if (*n == GDR_OPTIONS_TEXTS)
-        return refuse(r, "more than %d of one option", GDR_OPTIONS_TEXTS);
+        return gdr_option_refuse(r, "more than %d of one option",
+                                 GDR_OPTIONS_TEXTS);
     list[(*n)++] = text;
     return GDR_OK;
 }
 
 /* ---- one function per option that can go wrong ---- */
 
-static gdr_status take_shapes(reader *r, const char *arg)
+static gdr_status take_shapes(const gdr_option_reader *r, const char *arg)
 {
-    return take_text(r, r->o->shapes, &r->o->tune.n_shapes, arg);
+    return take_text(r, options_of(r)->shapes, &options_of(r)->tune.n_shapes,
+                     arg);
 }
 
-static gdr_status take_only(reader *r, const char *arg)
+static gdr_status take_only(const gdr_option_reader *r, const char *arg)
 {
-    return take_text(r, r->o->only, &r->o->tune.n_only, arg);
+    return take_text(r, options_of(r)->only, &options_of(r)->tune.n_only, arg);
 }
 
-static gdr_status take_budget(reader *r, const char *arg)
+static gdr_status take_budget(const gdr_option_reader *r, const char *arg)
 {
-    if (read_number(arg, 1e-3, 1e9, &r->o->tune.budget_s))
+    if (read_number(arg, 1e-3, 1e9, &options_of(r)->tune.budget_s))
         return GDR_OK;
-    return refuse(r, "--budget '%s': a number of seconds is needed", arg);
+    return gdr_option_refuse(r, "--budget '%s': a number of seconds is needed",
+                             arg);
 }
 
-static gdr_status take_jobs(reader *r, const char *arg)
+static gdr_status take_jobs(const gdr_option_reader *r, const char *arg)
 {
     int64_t jobs;
 
     if (!read_whole(arg, 1, 1024, &jobs))
-        return refuse(r, "--jobs '%s': 1 to 1024 is needed", arg);
-    r->o->tune.jobs = (int)jobs;
+        return gdr_option_refuse(r, "--jobs '%s': 1 to 1024 is needed", arg);
+    options_of(r)->tune.jobs = (int)jobs;
     return GDR_OK;
 }
 
-static gdr_status take_share(reader *r, const char *arg)
+static gdr_status take_share(const gdr_option_reader *r, const char *arg)
 {
-    gdr_tune_options *o = &r->o->tune;
+    gdr_tune_options *o = &options_of(r)->tune;
     int end = 0;
 
     if (sscanf(arg, "%d/%d%n", &o->share, &o->shares, &end) == 2 && !arg[end] &&
         o->share >= 0 && o->share < o->shares && o->shares <= GDR_AGENDA_SHARES)
         return GDR_OK;
-    return refuse(r, "--share '%s': I/N is needed, I less than N", arg);
+    return gdr_option_refuse(r, "--share '%s': I/N is needed, I less than N",
+                             arg);
 }
 
-static gdr_status take_seed(reader *r, const char *arg)
+static gdr_status take_seed(const gdr_option_reader *r, const char *arg)
 {
-    if (read_whole(arg, 0, 9e15, &r->o->tune.seed))
+    if (read_whole(arg, 0, 9e15, &options_of(r)->tune.seed))
         return GDR_OK;
-    return refuse(r, "--seed '%s': a whole number is needed", arg);
+    return gdr_option_refuse(r, "--seed '%s': a whole number is needed", arg);
 }
 
-static gdr_status take_effort(reader *r, const char *arg)
+static gdr_status take_effort(const gdr_option_reader *r, const char *arg)
 {
     gdr_race_options known;
 
-    r->o->tune.effort = arg;
+    options_of(r)->tune.effort = arg;
     if (gdr_race_effort(arg, &known))
         return GDR_OK;
-    return refuse(r, "--effort '%s': quick, measure or exhaustive", arg);
+    return gdr_option_refuse(r, "--effort '%s': quick, measure or exhaustive",
+                             arg);
 }
 
 /* ---- the table ---- */
 
-/* What an option does: sets a flag or a text at an offset, or calls. */
-typedef struct rule {
-    const char *name;
-    int has_arg;
-    size_t flag; /* offset of an int that becomes 1; 0: none */
-    size_t text; /* offset of a const char * that becomes arg; 0: none */
-    gdr_status (*take)(reader *r, const char *arg);
-} rule;
+#define AT(member) offsetof(gdr_options, member)
 
-static const rule rules[] = {
-    {"device", 1, 0, offsetof(gdr_options, tune.device), NULL},
-    {"shapes", 1, 0, 0, take_shapes},
-    {"only", 1, 0, 0, take_only},
-    {"from-misses", 1, 0, offsetof(gdr_options, tune.misses), NULL},
-    {"db", 1, 0, offsetof(gdr_options, tune.db), NULL},
-    {"budget", 1, 0, 0, take_budget},
-    {"effort", 1, 0, 0, take_effort},
-    {"jobs", 1, 0, 0, take_jobs},
-    {"seed", 1, 0, 0, take_seed},
-    {"fresh", 0, offsetof(gdr_options, tune.fresh), 0, NULL},
-    {"check-only", 0, offsetof(gdr_options, tune.check_only), 0, NULL},
-    {"csv", 0, offsetof(gdr_options, report.csv), 0, NULL},
-    {"dry-run", 0, offsetof(gdr_options, tune.dry_run), 0, NULL},
-    {"compile-only", 0, offsetof(gdr_options, compile_only), 0, NULL},
-    {"arch", 1, 0, offsetof(gdr_options, arch), NULL},
-    {"templates", 1, 0, offsetof(gdr_options, tune.templates), NULL},
-    {"json", 0, offsetof(gdr_options, report.json), 0, NULL},
-    {"quiet", 0, offsetof(gdr_options, report.quiet), 0, NULL},
-    {"verbose", 0, offsetof(gdr_options, report.verbose), 0, NULL},
-    {"help", 0, offsetof(gdr_options, help), 0, NULL},
-    {"version", 0, offsetof(gdr_options, version), 0, NULL},
-    {"share", 1, 0, 0, take_share}, /* of several cards: not in the help */
-    {"clock", 1, 0, offsetof(gdr_options, tune.clock),
-     NULL}, /* for tests: not in the help */
+static const gdr_option table[] = {
+    {"device", .text = AT(tune.device)},
+    {"shapes", .take = take_shapes},
+    {"only", .take = take_only},
+    {"from-misses", .text = AT(tune.misses)},
+    {"db", .text = AT(tune.db)},
+    {"budget", .take = take_budget},
+    {"effort", .take = take_effort},
+    {"jobs", .take = take_jobs},
+    {"seed", .take = take_seed},
+    {"fresh", .flag = AT(tune.fresh)},
+    {"check-only", .flag = AT(tune.check_only)},
+    {"csv", .flag = AT(report.csv)},
+    {"dry-run", .flag = AT(tune.dry_run)},
+    {"compile-only", .flag = AT(compile_only)},
+    {"arch", .text = AT(arch)},
+    {"templates", .text = AT(tune.templates)},
+    {"json", .flag = AT(report.json)},
+    {"quiet", .flag = AT(report.quiet)},
+    {"verbose", .flag = AT(report.verbose)},
+    {"help", .flag = AT(help)},
+    {"version", .flag = AT(version)},
+    /* of several cards, and for tests: not in the help */
+    {"share", .take = take_share},
+    {"clock", .text = AT(tune.clock)},
 };
-
-enum { RULES = sizeof rules / sizeof *rules, FIRST_RULE = 256 };
-
-static gdr_status apply(reader *r, const rule *one, const char *arg)
-{
-    if (one->take)
-        return one->take(r, arg);
-    if (one->flag)
-        *(int *)((char *)r->o + one->flag) = 1;
-    else
-        *(const char **)((char *)r->o + one->text) = arg;
-    return GDR_OK;
-}
 
 static void record_command(gdr_options *o, int argc, char **argv)
 {
@@ -215,35 +188,11 @@ static void record_command(gdr_options *o, int argc, char **argv)
     o->tune.command = o->text;
 }
 
-static gdr_status read_all(reader *r, int argc, char **argv)
-{
-    struct option names[RULES + 1] = {{0}};
-    gdr_status st = GDR_OK;
-    int found;
-
-    for (int i = 0; i < RULES; i++)
-        names[i] = (struct option){rules[i].name, rules[i].has_arg, NULL,
-                                   FIRST_RULE + i};
-    opterr = 0;
-    optind = 0; /* from the start, also the second time */
-    while (st == GDR_OK &&
-           (found = getopt_long(argc, argv, ":", names, NULL)) != -1) {
-        if (found >= FIRST_RULE)
-            st = apply(r, &rules[found - FIRST_RULE], optarg);
-        else
-            st = refuse(r,
-                        found == ':' ? "%s: an argument is missing"
-                                     : "%s: no such option, or it takes no "
-                                       "argument; see --help",
-                        argv[optind - 1]);
-    }
-    return st;
-}
-
 gdr_status gdr_options_read(int argc, char **argv, gdr_options *out, char *msg,
                             size_t n)
 {
-    reader r = {out, msg, n};
+    const gdr_option_reader r = {out, msg, n};
+    uint32_t given;
     gdr_status st;
 
     msg[0] = 0;
@@ -255,9 +204,10 @@ gdr_status gdr_options_read(int argc, char **argv, gdr_options *out, char *msg,
                                    .seed = 1};
     out->report = (gdr_report_options){.out = stdout, .err = stderr};
     record_command(out, argc, argv);
-    st = read_all(&r, argc, argv);
+    st = gdr_option_table_read(argc, argv, table, sizeof table / sizeof *table,
+                               &r, &given);
     if (st == GDR_OK && out->arch && !out->compile_only)
-        st = refuse(&r, "--arch says what --compile-only is for");
+        st = gdr_option_refuse(&r, "--arch says what --compile-only is for");
     if (st != GDR_OK)
         return st;
     out->tune.loud_workers = out->report.verbose;
