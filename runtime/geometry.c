@@ -235,32 +235,73 @@ static void put(gdr_launch_dims *d, int term, int64_t value)
     memcpy((char *)d + (size_t)term * sizeof value, &value, sizeof value);
 }
 
+/* Is it one number times extents, each once? */
+static int is_plain(const gdr_term *t, int64_t *number, uint8_t *times)
+{
+    *number = 1;
+    *times = 0;
+    for (int i = 0; i < t->n[0]; i++) {
+        const gdr_factor *f = &t->f[0][i];
+        uint8_t bit = (uint8_t)(1 << f->name);
+
+        if (i == 0 && f->name == GDR_FACTOR_INT)
+            *number = f->number;
+        else if (is_fixed(f) || f->number != 1 || *times & bit)
+            return 0;
+        else
+            *times |= bit;
+    }
+    return t->n[1] == 0;
+}
+
+static int64_t get(const gdr_launch_dims *d, int term)
+{
+    int64_t value;
+
+    memcpy(&value, (const char *)d + (size_t)term * sizeof value, sizeof value);
+    return value;
+}
+
 void gdr_geometry_make(gdr_geometry *g, const gdr_term *term, int64_t K,
                        int64_t V, int64_t sms)
 {
-    const gdr_term_env env = {.K = K, .V = V, .sms = sms};
     const int64_t value[NAMES] = {0, 0, 0, 0, K, V, sms};
 
     memset(g, 0, sizeof *g);
     for (int i = 0; i < GDR_TERMS; i++) {
         gdr_term *t = &g->term[i];
+        int64_t number;
 
         *t = term[i];
         fix_product(t->f[0], &t->n[0], value);
         if (t->n[1] > 0)
             fix_product(t->f[1], &t->n[1], value);
-        if (t->n[0] == 1 && t->n[1] == 0 && is_fixed(&t->f[0][0]) &&
-            gdr_term_eval(t, &env) >= 0)
-            put(&g->fixed, i, gdr_term_eval(t, &env));
-        else
+        if (!is_plain(t, &number, &g->times[i])) {
             g->open |= (uint8_t)(1 << i);
+            continue;
+        }
+        put(&g->fixed, i, number);
+        if (g->times[i])
+            g->plain |= (uint8_t)(1 << i);
     }
 }
 
 int gdr_geometry_eval(const gdr_geometry *g, const gdr_term_env *env,
                       gdr_launch_dims *out)
 {
+    const int64_t *extent = (const int64_t *)(const void *)env;
+
     *out = g->fixed;
+    for (unsigned left = g->plain; left; left &= left - 1) {
+        int i = __builtin_ctz(left);
+        int64_t number = get(out, i);
+
+        for (unsigned more = g->times[i]; more; more &= more - 1)
+            if (__builtin_mul_overflow(number, extent[__builtin_ctz(more)],
+                                       &number))
+                return 0;
+        put(out, i, number);
+    }
     for (unsigned left = g->open; left; left &= left - 1) {
         int i = __builtin_ctz(left);
         int64_t value = gdr_term_eval(&g->term[i], env);

@@ -70,7 +70,9 @@ enum {
  * plan's K, V and sms: a call evaluates the others. */
 typedef struct gdr_geometry {
     gdr_launch_dims fixed;
-    uint8_t open; /* bit i: term i is not in fixed */
+    uint8_t plain; /* bit i: term i is fixed's number times some extents */
+    uint8_t open;  /* bit i: it is more than that, and term[i] tells */
+    uint8_t times[GDR_TERMS]; /* of a plain term: bit k, the extent k */
     gdr_term term[GDR_TERMS];
 } gdr_geometry;
 
@@ -78,7 +80,13 @@ typedef struct gdr_geometry {
 void gdr_geometry_make(gdr_geometry *g, const gdr_term *term, int64_t K,
                        int64_t V, int64_t sms);
 
-/* 0 when a term overflows. */
+/* Does a call change this term? */
+static inline int gdr_geometry_varies(const gdr_geometry *g, int term)
+{
+    return (g->plain | g->open) >> term & 1;
+}
+
+/* 0 when a term overflows. No extent is less than 1. */
 GDR_HOT int gdr_geometry_eval(const gdr_geometry *g, const gdr_term_env *env,
                               gdr_launch_dims *out);
 

@@ -53,7 +53,7 @@ static gdr_status add_step(gdr_recipe *r, const gdr_step_text *text,
                                     msg, n);
     if (status != GDR_OK)
         return status;
-    if (geometry.open >> GDR_TERM_WORKSPACE & 1)
+    if (gdr_geometry_varies(&geometry, GDR_TERM_WORKSPACE))
         r->open_workspace = 1;
     else if (geometry.fixed.workspace > r->workspace)
         r->workspace = geometry.fixed.workspace;
@@ -121,7 +121,7 @@ int64_t gdr_recipe_workspace(const gdr_recipe *r, const gdr_extents *x)
     gdr_term_env env = term_env(r, x);
     for (int i = 0; i < r->n_steps; i++) {
         const gdr_geometry *g = &r->step[i].geometry;
-        if (!(g->open >> GDR_TERM_WORKSPACE & 1))
+        if (!gdr_geometry_varies(g, GDR_TERM_WORKSPACE))
             continue;
         int64_t bytes = gdr_term_eval(&g->term[GDR_TERM_WORKSPACE], &env);
         if (bytes < 0)

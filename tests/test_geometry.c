@@ -184,15 +184,18 @@ static void a_geometry_is_its_terms(void **state)
                                         "2147483647*2147483647*4*k",
                                         "min(b*hv*4, sms*8)",
                                         "min(k, v)",
+                                        "7*b*t",
                                         "ceil(k/7)*t*ceil(hv/4)*hk",
                                         "b*t*hk*hv*b*t*hk*hv",
                                         "0*b*k",
                                         "sms"};
     enum { N = sizeof texts / sizeof *texts };
-    static const gdr_term_env envs[] = {{{1, 1, 1, 1}, 128, 128, 132},
-                                        {{3, 2, 2, 6}, 8, 17, 1},
-                                        {{1 << 20, 4, 16, 32}, 1024, 4096, 2},
-                                        {{0, 1, 1, 1}, 64, 1, 7}};
+    static const gdr_term_env envs[] = {
+        {{1, 1, 1, 1}, 128, 128, 132},
+        {{3, 2, 2, 6}, 8, 17, 1},
+        {{1 << 20, 4, 16, 32}, 1024, 4096, 2},
+        {{INT64_C(1) << 40, INT64_C(1) << 40, 16, 32}, 128, 128, 132},
+        {{0, 1, 1, 1}, 64, 1, 7}};
 
     (void)state;
     for (int at = 0; at < N; at++)
