@@ -236,6 +236,9 @@ static void death_is_an_outcome(void **state)
     } cases[] = {
         {"*(volatile int *)8 = 1;", "crash", "SIGSEGV", 20},
         {"__builtin_trap();", "crash", "SIG", 20},
+        {"extern int fork(void), pause(void); if (fork()) __builtin_trap();"
+         "else pause();",
+         "crash", "SIG", 1},
         {"for (volatile int x = 0;; x++) ;", "timeout", "silent", 0.5},
         {"extern unsigned sleep(unsigned); for (;;) sleep(9);", "timeout",
          "silent", 0.5},

@@ -317,7 +317,13 @@ static gdr_status bury(gdr_worker *w, gdr_answer *out)
 
 static gdr_status time_out(gdr_worker *w, gdr_answer *out)
 {
-    end_child(w);
+    int status = end_child(w);
+
+    /* It had died, and a child of its own held the socket. */
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+        describe_death(w, status, out);
+        return GDR_ERR_LAUNCH;
+    }
     out->outcome = "timeout";
     snprintf(out->note, sizeof out->note, "silent for %.1f s in %s, killed",
              w->silence_s, w->doing[0] ? w->doing : "loading");
