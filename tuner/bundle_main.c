@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +18,9 @@
 
 enum { EXIT_DAMAGED = 1, EXIT_USAGE = 2 };
 
-__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
+static int fail(const char *why)
 {
-    va_list args;
-
-    va_start(args, format);
-    fputs("gdr-bundle: ", stderr);
-    vfprintf(stderr, format, args);
-    fputs("\n", stderr);
-    va_end(args);
+    gdr_bundle_print_error("%s", why);
     return EXIT_USAGE;
 }
 
@@ -96,11 +89,13 @@ static int run_codes(gdr_bundle_request *r, const char *path)
                                        &r->json, &sum, msg, sizeof msg);
 
     if (status != GDR_OK)
-        return fail("%s", msg);
+        return fail(msg);
     gdr_bundle_print_trials(&sum, r->json);
-    if (sum.failed == 0 && sum.ran == 0)
-        return fail("%s: nothing in it can run on a device that is here", path);
-    return sum.failed ? EXIT_DAMAGED : 0;
+    if (sum.ran > 0)
+        return sum.failed ? EXIT_DAMAGED : 0;
+    gdr_bundle_print_error("%s: nothing in it can run on a device that is here",
+                           path);
+    return EXIT_USAGE;
 }
 
 static int verify(gdr_bundle_request *r, const char *path)
@@ -110,7 +105,7 @@ static int verify(gdr_bundle_request *r, const char *path)
     gdr_status status = gdr_bundle_verify(path, &sum, msg, sizeof msg);
 
     if (status != GDR_OK) {
-        fail("%s", msg);
+        fail(msg);
         return exit_code(status, path);
     }
     gdr_bundle_print_sum(path, &sum, r->json);
@@ -129,7 +124,7 @@ static int build(const gdr_bundle_request *r)
         status =
             gdr_bundle_build(path, &r->build, r->output, &sum, msg, sizeof msg);
     if (status != GDR_OK) {
-        fail("%s", msg);
+        fail(msg);
         return exit_code(status, path);
     }
     gdr_bundle_print_sum(r->output, &sum, r->json);
@@ -146,7 +141,7 @@ static int merge(const gdr_bundle_request *r)
     status = gdr_bundle_merge((const char *const *)r->word, r->n_words,
                               &r->build, r->output, &sum, msg, sizeof msg);
     if (status != GDR_OK) {
-        fail("%s", msg);
+        fail(msg);
         return exit_code(status, missing(r));
     }
     gdr_bundle_print_sum(r->output, &sum, r->json);
@@ -170,9 +165,9 @@ static int show(const gdr_bundle_request *r, const char *path)
         status = gdr_report_show(report, st, NULL, &n);
     }
     if (status != GDR_OK)
-        fail("%s", *msg                          ? msg
-                   : st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
-                                                 : gdr_strerror(status));
+        fail(*msg                          ? msg
+             : st && *gdr_store_errmsg(st) ? gdr_store_errmsg(st)
+                                           : gdr_strerror(status));
     gdr_report_close(report);
     gdr_store_close(st);
     return exit_code(status, path);
@@ -186,7 +181,7 @@ static int diff(gdr_bundle_request *r, const char *a, const char *b)
                                         &n, msg, sizeof msg);
 
     if (status != GDR_OK) {
-        fail("%s", msg);
+        fail(msg);
         return exit_code(status, missing(r));
     }
     if (!r->json)
@@ -199,7 +194,7 @@ static int keygen(const char *name)
     char msg[1024] = "";
 
     if (gdr_bundle_keygen(name, msg, sizeof msg) != GDR_OK)
-        return fail("%s", msg);
+        return fail(msg);
     printf("%s.key signs, keep it; %s.pub is what GDR_VERIFY_KEY names\n", name,
            name);
     return 0;
@@ -232,7 +227,7 @@ int main(int argc, char **argv)
     if (gdr_worker_asked(argc, argv))
         return gdr_worker_main(argc, argv);
     if (gdr_bundle_options_read(argc, argv, &r, msg, sizeof msg) != GDR_OK)
-        code = fail("%s", msg);
+        code = fail(msg);
     else if (r.help)
         fputs(gdr_bundle_help, stdout);
     else if (r.version)

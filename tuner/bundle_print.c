@@ -9,20 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line; what a stranger wrote moves no cursor. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
-    char *text = NULL, *clean = NULL;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&text, format, args) >= 0)
-        clean = gdr_text_clean(text, 0);
+    gdr_text_line(stdout, "", format, args);
     va_end(args);
-    puts(clean ? clean : "out of memory");
-    fflush(stdout);
-    free(text);
-    free(clean);
+}
+
+void gdr_bundle_print_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    gdr_text_line(stderr, "gdr-bundle: ", format, args);
+    va_end(args);
 }
 
 void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *s, int json)

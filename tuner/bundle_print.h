@@ -8,6 +8,10 @@
 #include "bundle_diff.h"
 #include "bundle_run.h"
 
+/* To stderr, with the program's name. */
+void gdr_bundle_print_error(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
 void gdr_bundle_print_sum(const char *path, const gdr_bundle_sum *sum,
                           int json);
 

@@ -7,6 +7,7 @@
 #include "compile_only.h"
 #include "options.h"
 #include "session.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,9 +54,7 @@ __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    fputs("gdr-tune: ", stderr);
-    vfprintf(stderr, format, args);
-    fputs("\n", stderr);
+    gdr_text_line(stderr, "gdr-tune: ", format, args);
     va_end(args);
     return EXIT_USAGE;
 }

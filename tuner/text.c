@@ -164,3 +164,16 @@ void gdr_text_number(double x, int digits, const char *unit, char *out,
     else
         snprintf(out, n, "%.3g%s", x, unit);
 }
+
+void gdr_text_line(FILE *out, const char *before, const char *format,
+                   va_list args)
+{
+    char *text = NULL, *clean = NULL;
+
+    if (vasprintf(&text, format, args) >= 0)
+        clean = gdr_text_clean(text, 0);
+    fprintf(out, "%s%s\n", before, clean ? clean : "out of memory");
+    fflush(out);
+    free(text);
+    free(clean);
+}

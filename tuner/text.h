@@ -5,7 +5,9 @@
 #ifndef GDR_TEXT_H
 #define GDR_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* A copy (malloc'd; NULL without memory) that is valid UTF-8; NULL is "". What
  * does not decode becomes '?', and so do, unless `controls`, control characters
@@ -29,5 +31,9 @@ void gdr_text_duration(double seconds, char *out, size_t n);
  * not finite. */
 void gdr_text_number(double x, int digits, const char *unit, char *out,
                      size_t n);
+
+/* A line, cleaned: what a stranger wrote moves no cursor. */
+void gdr_text_line(FILE *out, const char *before, const char *format,
+                   va_list args) __attribute__((format(printf, 3, 0)));
 
 #endif
