@@ -18,7 +18,6 @@
 
 typedef struct gdr_cuda_driver {
     /* at every launch */
-    CUresult (*context_current)(CUcontext *context);
     CUresult (*launch)(CUfunction function, unsigned grid_x, unsigned grid_y,
                        unsigned grid_z, unsigned block_x, unsigned block_y,
                        unsigned block_z, unsigned smem_bytes, CUstream stream,
@@ -41,6 +40,7 @@ typedef struct gdr_cuda_driver {
 
     CUresult (*primary_retain)(CUcontext *context, CUdevice device);
     CUresult (*primary_release)(CUdevice device);
+    CUresult (*context_current)(CUcontext *context);
     CUresult (*context_push)(CUcontext context);
     CUresult (*context_pop)(CUcontext *context);
     CUresult (*context_synchronize)(void);

@@ -357,6 +357,27 @@ GDR_HOT static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
                             stream, params, NULL);
 }
 
+/*
+ * Launches again where the card's context is not the current one. The driver
+ * takes a launch when the kernel's context is that of the stream, or the
+ * current one for the streams that belong to none, and refuses all others
+ * (seen on an H200 with driver 580.159, for the current context none, another
+ * of the card, and another card's). So the usual launch needs no look at the
+ * context before it.
+ */
+static CUresult launch_inside(const gdr_cuda_device *d, const kernel *k,
+                              const gdr_launch_dims *dims, void **params,
+                              CUstream stream, CUresult refused)
+{
+    int entered;
+    CUresult code = gdr_cuda_enter(d, &entered);
+
+    if (code == CUDA_SUCCESS)
+        code = entered ? launch_now(d, k, dims, params, stream) : refused;
+    gdr_cuda_leave(d, entered);
+    return code;
+}
+
 GDR_HOT static gdr_status launch(void *dev, void *handle,
                                  const gdr_launch_dims *dims,
                                  const void *params, size_t params_bytes,
@@ -366,7 +387,6 @@ GDR_HOT static gdr_status launch(void *dev, void *handle,
     const kernel *k = handle;
     void *list[] = {(void *)(uintptr_t)params}; /* the driver copies it */
     CUresult code;
-    int entered;
 
     (void)params_bytes;
     for (int i = 0; i < 3; i++) {
@@ -377,10 +397,9 @@ GDR_HOT static gdr_status launch(void *dev, void *handle,
     }
     if (!dims_fit(k, dims))
         return gdr_cuda_note(d, CUDA_ERROR_INVALID_VALUE);
-    code = gdr_cuda_enter(d, &entered);
-    if (code == CUDA_SUCCESS)
-        code = launch_now(d, k, dims, list, stream);
-    gdr_cuda_leave(d, entered);
+    code = launch_now(d, k, dims, list, stream);
+    if (code == CUDA_ERROR_INVALID_CONTEXT || code == CUDA_ERROR_INVALID_HANDLE)
+        code = launch_inside(d, k, dims, list, stream, code);
     return gdr_cuda_note(d, code);
 }
 

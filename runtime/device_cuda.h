@@ -39,8 +39,8 @@ gdr_status gdr_cuda_retain(gdr_cuda_device *d, char *msg, size_t n);
 
 /* Makes the card's context current to this thread if it is not, and takes it
  * back. *entered is for leave alone. */
-GDR_HOT CUresult gdr_cuda_enter(const gdr_cuda_device *d, int *entered);
-GDR_HOT void gdr_cuda_leave(const gdr_cuda_device *d, int entered);
+CUresult gdr_cuda_enter(const gdr_cuda_device *d, int *entered);
+void gdr_cuda_leave(const gdr_cuda_device *d, int entered);
 
 /* Remembers a failure; GDR_OK, GDR_ERR_NO_MEMORY or GDR_ERR_LAUNCH. */
 GDR_HOT gdr_status gdr_cuda_note(gdr_cuda_device *d, CUresult code);

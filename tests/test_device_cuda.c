@@ -362,31 +362,90 @@ static void early_launches_where_there_are_any(void **state)
 }
 
 #if GDR_CUDA
-/* The engine's own context stays where it was, and where it is the card's none
- * is pushed. */
+/* Launches with `now` current; the pushes that it took. What was current stays.
+ */
+static long pushes_of(gdr_cuda_device *d, void *k, CUcontext now,
+                      CUstream stream)
+{
+    const gdr_recurrent_params p = {0};
+    long before = fake_kit_count("pushes") + (now != NULL);
+    long launches = fake_kit_count("launches");
+    CUcontext after;
+
+    if (now)
+        d->driver.context_push(now);
+    assert_int_equal(gdr_backend_cuda.launch(d, k, &good, &p, sizeof p, stream),
+                     GDR_OK);
+    assert_int_equal(fake_kit_count("launches"), launches + 1);
+    assert_int_equal(d->driver.context_current(&after), 0);
+    assert_ptr_equal(after, now);
+    if (now)
+        d->driver.context_pop(NULL);
+    return fake_kit_count("pushes") - before;
+}
+
+/* The engine's own context stays where it was. The card's is pushed where the
+ * driver would not take the launch without it, and nowhere else. */
 static void context_is_left_alone(void **state)
 {
     gdr_cuda_device *d;
+    CUcontext other;
+    CUstream stream;
     void *k;
-    CUcontext now;
-    long pushes;
 
     (void)state;
     need_fake();
     d = open_card("devices=2");
     k = load_plain(d, "");
-    assert_int_equal(d->driver.context_current(&now), 0);
-    assert_null(now);
-    pushes = fake_kit_count("pushes");
-    assert_int_equal(launch(d, k, &good), GDR_OK);
-    assert_int_equal(fake_kit_count("pushes"), pushes + 1);
-    d->driver.context_current(&now);
-    assert_null(now);
+    assert_int_equal(d->driver.primary_retain(&other, 1), 0);
     d->driver.context_push(d->context);
-    pushes = fake_kit_count("pushes");
-    assert_int_equal(launch(d, k, &good), GDR_OK);
-    assert_int_equal(fake_kit_count("pushes"), pushes);
-    d->driver.context_pop(&now);
+    d->driver.stream_create(&stream, 0);
+    d->driver.context_pop(NULL);
+    assert_int_equal(pushes_of(d, k, NULL, NULL), 1);
+    assert_int_equal(pushes_of(d, k, other, NULL), 1);
+    assert_int_equal(pushes_of(d, k, other, CU_STREAM_PER_THREAD), 1);
+    assert_int_equal(pushes_of(d, k, d->context, NULL), 0);
+    assert_int_equal(pushes_of(d, k, d->context, CU_STREAM_LEGACY), 0);
+    assert_int_equal(pushes_of(d, k, NULL, stream), 0);
+    assert_int_equal(pushes_of(d, k, other, stream), 0);
+    assert_int_equal(pushes_of(d, k, d->context, stream), 0);
+    d->driver.stream_destroy(stream);
+    d->driver.primary_release(1);
+    gdr_backend_cuda.close(d);
+}
+
+/* A stream of another card is the caller's mistake, and nothing runs. */
+static void foreign_stream_is_refused(void **state)
+{
+    const gdr_recurrent_params p = {0};
+    gdr_cuda_device *d;
+    CUcontext other;
+    CUstream stream;
+    long launches;
+    void *k;
+
+    (void)state;
+    need_fake();
+    d = open_card("devices=2");
+    k = load_plain(d, "");
+    assert_int_equal(d->driver.primary_retain(&other, 1), 0);
+    d->driver.context_push(other);
+    d->driver.stream_create(&stream, 0);
+    launches = fake_kit_count("launches");
+    for (int own = 0; own < 2; own++) {
+        if (own)
+            d->driver.context_push(d->context);
+        assert_int_equal(
+            gdr_backend_cuda.launch(d, k, &good, &p, sizeof p, stream),
+            GDR_ERR_LAUNCH);
+        assert_int_equal(d->last_error, CUDA_ERROR_INVALID_HANDLE);
+        if (own)
+            d->driver.context_pop(NULL);
+    }
+    assert_int_equal(fake_kit_count("launches"), launches);
+    d->driver.stream_destroy(stream);
+    d->driver.context_pop(NULL);
+    d->driver.primary_release(1);
     gdr_backend_cuda.close(d);
 }
 
@@ -500,6 +559,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(early_launches_where_there_are_any),
 #if GDR_CUDA
         cmocka_unit_test(context_is_left_alone),
+        cmocka_unit_test(foreign_stream_is_refused),
         cmocka_unit_test(capture_loads_nothing),
         cmocka_unit_test(failures_are_remembered),
         cmocka_unit_test(threads_may_launch),

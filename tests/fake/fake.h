@@ -77,6 +77,8 @@ extern fake_world fake;
 CUcontext fake_current(void);
 /* CUDA_SUCCESS, or what any call with the current context returns. */
 CUresult fake_check(void);
+/* The same with another. */
+CUresult fake_check_in(CUcontext context);
 /* The same for calls that a capture on this thread forbids. */
 CUresult fake_check_outside_capture(void);
 extern _Thread_local CUstream fake_capturing;

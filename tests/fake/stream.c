@@ -28,7 +28,8 @@ struct CUgraphExec_st {
 };
 
 struct CUstream_st {
-    CUgraph capture; /* NULL: not capturing */
+    CUcontext context; /* NULL: of whichever is current */
+    CUgraph capture;   /* NULL: not capturing */
     double now_ns;
 };
 
@@ -49,7 +50,7 @@ static double host_ns(void)
 
 static CUstream stream_of(CUstream s)
 {
-    return s ? s : &legacy;
+    return (uintptr_t)s > (uintptr_t)CU_STREAM_PER_THREAD ? s : &legacy;
 }
 
 /* ---- doing ---- */
@@ -71,8 +72,6 @@ static int put_node(CUgraph g, const node *x)
 /* compute 0: only the time passes. */
 static void run(CUstream s, const node *x, int compute)
 {
-    CUcontext c = fake_current();
-
     if (!x->function) {
         if (compute)
             memmove((void *)(uintptr_t)x->to, (void *)(uintptr_t)x->from,
@@ -81,6 +80,7 @@ static void run(CUstream s, const node *x, int compute)
         return;
     }
     const struct CUmod_st *m = x->function->module;
+    CUcontext c = m->context;
     long i = ++fake.count.launches;
     s->now_ns += fake_launch_ns(m, (unsigned long)i);
     if (c->poison || c->hung)
@@ -111,11 +111,12 @@ static CUresult submit(CUstream stream, const node *x)
 
 static CUresult check_launch(CUfunction f, const unsigned dims[7], CUstream s)
 {
-    CUresult code = fake_check();
+    CUcontext c = stream_of(s)->context;
+    CUresult code = fake_check_in(c ? c : fake_current());
 
     if (code != CUDA_SUCCESS)
         return code;
-    if (f->module->context != fake_current())
+    if (f->module->context != (c ? c : fake_current()))
         return CUDA_ERROR_INVALID_HANDLE;
     for (int i = 0; i < 6; i++)
         if (!dims[i])
@@ -168,13 +169,15 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params,
     const unsigned dims[] = {c->gridDimX,      c->gridDimY,  c->gridDimZ,
                              c->blockDimX,     c->blockDimY, c->blockDimZ,
                              c->sharedMemBytes};
+    CUresult code;
 
     if (extra || c->numAttrs != 1 ||
         c->attrs->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION ||
         fake.config.cc < 90)
         return CUDA_ERROR_NOT_SUPPORTED;
-    fake.count.early++;
-    return launch(f, dims, c->hStream, params);
+    code = launch(f, dims, c->hStream, params);
+    fake.count.early += code == CUDA_SUCCESS;
+    return code;
 }
 
 CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
@@ -197,7 +200,10 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags)
     if (code != CUDA_SUCCESS)
         return code;
     *stream = calloc(1, sizeof **stream);
-    return *stream ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    if (!*stream)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    (*stream)->context = fake_current();
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamDestroy(CUstream stream)

@@ -98,15 +98,18 @@ CUresult cuInit(unsigned flags)
 
 /* ---- state ---- */
 
-CUresult fake_check(void)
+CUresult fake_check_in(CUcontext c)
 {
-    CUcontext c = fake_current();
-
     if (!fake.started)
         return CUDA_ERROR_NOT_INITIALIZED;
     if (!c || !c->users)
         return CUDA_ERROR_INVALID_CONTEXT;
     return c->poison;
+}
+
+CUresult fake_check(void)
+{
+    return fake_check_in(fake_current());
 }
 
 CUresult fake_check_outside_capture(void)
