@@ -358,7 +358,7 @@ GDR_HOT static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
 }
 
 /*
- * Launches again where the card's context is not the current one. The driver
+ * Launches again, with the card's context as the current one. The driver
  * takes a launch when the kernel's context is that of the stream, or the
  * current one for the streams that belong to none, and refuses all others
  * (seen on an H200 with driver 580.159, for the current context none, another
@@ -367,13 +367,13 @@ GDR_HOT static CUresult launch_now(const gdr_cuda_device *d, const kernel *k,
  */
 static CUresult launch_inside(const gdr_cuda_device *d, const kernel *k,
                               const gdr_launch_dims *dims, void **params,
-                              CUstream stream, CUresult refused)
+                              CUstream stream)
 {
     int entered;
     CUresult code = gdr_cuda_enter(d, &entered);
 
     if (code == CUDA_SUCCESS)
-        code = entered ? launch_now(d, k, dims, params, stream) : refused;
+        code = launch_now(d, k, dims, params, stream);
     gdr_cuda_leave(d, entered);
     return code;
 }
@@ -399,7 +399,7 @@ GDR_HOT static gdr_status launch(void *dev, void *handle,
         return gdr_cuda_note(d, CUDA_ERROR_INVALID_VALUE);
     code = launch_now(d, k, dims, list, stream);
     if (code == CUDA_ERROR_INVALID_CONTEXT || code == CUDA_ERROR_INVALID_HANDLE)
-        code = launch_inside(d, k, dims, list, stream, code);
+        code = launch_inside(d, k, dims, list, stream);
     return gdr_cuda_note(d, code);
 }
 
