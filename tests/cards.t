@@ -18,12 +18,15 @@ passes() {
     n=$((n + 1))
     if "$@" >"$dir/log" 2>&1; then
         echo "ok $n - $name"
+        tail -n 12 "$dir/log" | sed 's/^/# /'
     else
         echo "not ok $n - $name: exit code $?"
         failed=1
-        echo "# $*"
+        { # prove shows this one
+            echo "# $*"
+            tail -n 40 "$dir/log" | sed 's/^/# /'
+        } >&2
     fi
-    tail -n 12 "$dir/log" | sed 's/^/# /'
 }
 
 compile() {
