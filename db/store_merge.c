@@ -62,17 +62,15 @@ static const char decide[] =
 
 /* A build is one source by one compiler on one kind of machine: its code is the
  * same wherever it was made. */
-static const char differ[] =
 #define STEPS_OF(file, beside)                                                 \
     "SELECT variant, stamp, n, entry, grid_x, grid_y, grid_z, block, smem,"    \
     " workspace, isa, image, pdl FROM " file ".step WHERE (variant, stamp) IN" \
     " (SELECT variant, stamp FROM " beside ".build)"
-    "SELECT variant FROM (" STEPS_OF("other", "main") " EXCEPT " STEPS_OF(
-        "main", "other") ") UNION ALL SELECT variant FROM "
-                         "(" STEPS_OF("main",
-                                      "other") " EXCEPT"
-                                               " " STEPS_OF("other",
-                                                            "main") ") LIMIT 1";
+#define OURS STEPS_OF("main", "other")
+#define THEIRS STEPS_OF("other", "main")
+static const char differ[] =
+    "SELECT variant FROM (" THEIRS " EXCEPT " OURS ")"
+    " UNION ALL SELECT variant FROM (" OURS " EXCEPT " THEIRS ") LIMIT 1";
 
 static gdr_status check_builds(gdr_store *to, const char *other)
 {
